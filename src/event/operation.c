@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/operation.h"
+
+#include <systemd/sd-event.h>
+
+#include "basic/clock.h"
+#include "basic/log.h"
+
+/* A deadline may pass this much later, so that the kernel can bundle wake-ups. */
+#define DEADLINE_ACCURACY_USEC (10 * USEC_PER_MSEC)
+
+static void operation_schedule(Operation *op) {
+        int r;
+
+        r = sd_event_source_set_enabled(op->defer_source, SD_EVENT_ONESHOT);
+        assert(r >= 0); /* the source is ours and of this process */
+}
+
+static void operation_finish(Operation *op) {
+        OperationWaiter *w;
+        int r = op->result;
+
+        op->defer_source = sd_event_source_disable_unref(op->defer_source);
+        op->deadline_source = sd_event_source_disable_unref(op->deadline_source);
+        op->running = false;
+
+        while ((w = op->waiters)) {
+                operation_leave(w);
+                w->on_done(w, r, &op->error);
+        }
+        op->on_done(op, r); /* may free the object */
+}
+
+static void operation_undo(Operation *op) {
+        log_debug("%s: failed in step %s, undoing: %s",
+                  op->name,
+                  op->steps[op->current].name ?: "end",
+                  error_get_text(&op->error, op->result));
+
+        for (size_t i = op->current + 1; i-- > 0;)
+                if (op->steps[i].undo)
+                        op->steps[i].undo(op);
+}
+
+static int operation_on_defer(sd_event_source *source, void *userdata) {
+        Operation *op = userdata;
+        int r;
+
+        if (op->resumed) {
+                op->resumed = op->waiting = false;
+                op->result = op->resume_result;
+                if (op->result == 0)
+                        op->current++;
+        }
+
+        while (op->result == 0 && op->steps[op->current].run) {
+                op->waiting = true; /* so that a step may be resumed before it returns */
+                r = op->steps[op->current].run(op);
+                if (op->resumed && r == STEP_WAIT)
+                        r = op->resume_result;
+                else if (r == STEP_WAIT)
+                        return 0;
+                op->waiting = op->resumed = false;
+                if (r < 0)
+                        op->result = r;
+                else
+                        op->current++;
+        }
+
+        if (op->result < 0)
+                operation_undo(op);
+        operation_finish(op);
+        return 0;
+}
+
+static int operation_on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+        Operation *op = userdata;
+        const char *step = op->steps[op->current].name;
+
+        (void) error_set(
+                        &op->error,
+                        -ETIMEDOUT,
+                        STATUS_DEADLINE_EXCEEDED,
+                        "%s: timed out in step %s",
+                        op->name,
+                        step);
+        operation_cancel(op, -ETIMEDOUT);
+        return 0;
+}
+
+int operation_start(
+                Operation *op,
+                const char *name,
+                sd_event *event,
+                const OperationStep *steps,
+                uint64_t timeout_usec,
+                OperationDone on_done) {
+        int r;
+
+        assert(!op->running);
+        assert(on_done);
+
+        error_done(&op->error);
+        *op = (Operation){ .name = name, .steps = steps, .event = event, .on_done = on_done };
+
+        r = sd_event_add_defer(event, &op->defer_source, operation_on_defer, op);
+        if (r >= 0 && timeout_usec != USEC_INFINITY)
+                r = sd_event_add_time(
+                                event,
+                                &op->deadline_source,
+                                CLOCK_MONOTONIC,
+                                usec_from_now(timeout_usec),
+                                DEADLINE_ACCURACY_USEC,
+                                operation_on_deadline,
+                                op);
+        if (r < 0) {
+                op->defer_source = sd_event_source_disable_unref(op->defer_source);
+                return r;
+        }
+
+        op->running = true;
+        return 0;
+}
+
+void operation_resume(Operation *op, int r) {
+        if (!op->running || !op->waiting || op->resumed)
+                return;
+
+        assert(r <= 0);
+        op->resumed = true;
+        op->resume_result = r;
+        operation_schedule(op);
+}
+
+void operation_cancel(Operation *op, int r) {
+        assert(r < 0);
+
+        if (!op->running)
+                return;
+        if (op->waiting) {
+                op->resumed = true; /* also over a success that the loop has not seen yet */
+                op->resume_result = r;
+        } else if (op->result == 0)
+                op->result = r;
+        operation_schedule(op);
+}
+
+void operation_done(Operation *op) {
+        OperationWaiter *w;
+
+        op->defer_source = sd_event_source_disable_unref(op->defer_source);
+        op->deadline_source = sd_event_source_disable_unref(op->deadline_source);
+        op->running = false;
+        while ((w = op->waiters)) {
+                operation_leave(w);
+                w->on_done(w, -ECANCELED, &op->error);
+        }
+        error_done(&op->error);
+}
+
+void operation_join(Operation *op, OperationWaiter *w) {
+        assert(op->running);
+        assert(!w->operation);
+
+        w->operation = op;
+        w->previous = NULL;
+        w->next = op->waiters;
+        if (w->next)
+                w->next->previous = w;
+        op->waiters = w;
+}
+
+void operation_leave(OperationWaiter *w) {
+        if (!w->operation)
+                return;
+
+        if (w->previous)
+                w->previous->next = w->next;
+        else
+                w->operation->waiters = w->next;
+        if (w->next)
+                w->next->previous = w->previous;
+        w->operation = NULL;
+        w->next = w->previous = NULL;
+}
