@@ -62,7 +62,7 @@ static inline void freep(void *p) {
         })
 
 #define new0(type, n) ((type *) calloc((n), sizeof(type)))
-#define new (type, n) ((type *) reallocarray(NULL, (n), sizeof(type)))
+#define new_array(type, n) ((type *) reallocarray(NULL, (n), sizeof(type)))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
 #define FOREACH_ELEMENT(i, array)                                                                           \

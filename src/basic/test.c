@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "basic/test.h"
 
+#include <signal.h>
+
 /*
  * The linker sends our own calls of the allocator here (--wrap), those of libraries stay as they are.
  */
@@ -92,6 +94,12 @@ static size_t run_with_failing_allocations(const TestCase *c) {
 }
 
 int test_main(const TestCase *cases, size_t n_cases) {
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGCHLD); /* as in every program of ours: sd-event asks for it */
+        (void) sigprocmask(SIG_BLOCK, &mask, NULL);
+
         for (size_t i = 0; i < n_cases; i++) {
                 (void) printf("%s\n", cases[i].name);
                 (void) fflush(stdout);
