@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What connection.c and call.c share of a GrpcCall. For grpc/ only.
+ */
+
+#include <nghttp2/nghttp2.h>
+
+#include "basic/buffer.h"
+#include "grpc/call.h"
+#include "grpc/server.h"
+
+typedef struct sd_event_source sd_event_source;
+typedef struct GrpcConnection GrpcConnection;
+
+/* Every message on the wire stands behind a compression flag and a length ("Length-Prefixed-Message"). */
+#define GRPC_PREFIX_SIZE 5
+
+struct GrpcCall {
+        GrpcConnection *connection; /* NULL: the client is gone */
+        GrpcCall *next, *previous;  /* of the connection */
+        int32_t stream_id;
+        const GrpcMethod *method; /* NULL: unknown */
+        char *path;
+        sd_event_source *deadline_source;
+        uint64_t start_usec, timeout_usec;
+        bool post, content_type, encoded, oversized;
+
+        Buffer in, out;
+        Status status;
+        char *message; /* percent-encoded, may be NULL */
+        bool dispatched, responded, ended, deferred;
+
+        GrpcCancelled on_cancel;
+        void *cancel_userdata;
+};
+
+int grpc_call_new(GrpcConnection *c, int32_t stream_id, GrpcCall **ret);
+
+/* The stream is closed: the client will not hear more. Frees the call when it was answered or never
+ * dispatched. */
+void grpc_call_stream_closed(GrpcCall *call);
+
+/* Complete request: checks it and runs the handler. */
+void grpc_call_dispatch(GrpcCall *call);
+
+/* Text of grpc-message: bytes outside 0x20..0x7e and '%' as %XX. NULL without memory. */
+char *grpc_percent_encode(const char *text);
+
+/* Value of grpc-timeout ("10S", at most 8 digits and one of H M S m u n). 0 or -EINVAL. */
+int grpc_timeout_parse(const char *value, uint64_t *ret_usec);
+
+GrpcServer *grpc_connection_get_server(const GrpcConnection *c);
+nghttp2_session *grpc_connection_get_session(const GrpcConnection *c);
+
+/* Takes a call off the list of its connection, before its stream counts as closed. */
+void grpc_connection_unlink_call(GrpcConnection *c, GrpcCall *call);
+
+/* Sends what the session has to say, from the loop. */
+void grpc_connection_schedule_send(GrpcConnection *c);
+
+const GrpcServerOptions *grpc_server_get_options(const GrpcServer *s);
+sd_event *grpc_server_get_event(const GrpcServer *s);
+void grpc_server_count_calls(GrpcServer *s, int n);
