@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/call.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include <systemd/sd-event.h>

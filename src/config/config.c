@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "basic/buffer.h"
+#include "basic/fd.h"
+#include "basic/log.h"
+#include "basic/number.h"
+#include "basic/path.h"
+#include "basic/str.h"
+#include "config/schema.h"
+#include "format/toml.h"
+
+#define CONFIG_FILE_MAX (4 * MIB)
+#define CONFIG_TEXT_MAX (1 * MIB)
+#define RUNTIMES_MAX 64
+/* Smaller values would end a log within its first record. */
+#define LOG_SIZE_MIN 8192
+#define RUNTIMES_TABLE "crio.runtime.runtimes"
+
+static void *field_of(const Config *c, const ConfigKey *k) {
+        return (char *) c + k->offset;
+}
+
+static void runtime_done(ConfigRuntime *r) {
+        free(r->name);
+        free(r->runtime_path);
+        free(r->runtime_type);
+        free(r->runtime_root);
+        strv_free(r->allowed_annotations);
+}
+
+Config *config_free(Config *c) {
+        if (!c)
+                return NULL;
+
+        for (const ConfigKey *k = config_keys; k->name; k++) {
+                if (k->offset == CONFIG_NO_FIELD)
+                        continue;
+                if (k->type == CONFIG_STRING || k->type == CONFIG_DURATION)
+                        free(*(char **) field_of(c, k));
+                else if (k->type == CONFIG_STRINGS)
+                        strv_free(*(char ***) field_of(c, k));
+        }
+        for (size_t i = 0; i < c->n_runtimes; i++)
+                runtime_done(&c->runtimes[i]);
+        free(c->runtimes);
+        strv_free(c->without_effect);
+        free(c);
+        return NULL;
+}
+
+static int set_initial(Config *c, const ConfigKey *k) {
+        void *field = field_of(c, k);
+
+        switch (k->type) {
+        case CONFIG_STRING:
+        case CONFIG_DURATION:
+                return str_replace(field, k->initial);
+        case CONFIG_STRINGS:
+                return strv_split(k->initial, " ", field);
+        case CONFIG_BOOLEAN:
+                return parse_bool(k->initial, field);
+        case CONFIG_INTEGER:
+                return parse_i64(k->initial, INT64_MIN, INT64_MAX, field);
+        }
+        return -EINVAL;
+}
+
+int config_new(Config **ret) {
+        _cleanup_(config_freep) Config *c = new0(Config, 1);
+        int r;
+
+        if (!c)
+                return -ENOMEM;
+        for (const ConfigKey *k = config_keys; k->name; k++) {
+                r = k->offset == CONFIG_NO_FIELD ? 0 : set_initial(c, k);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static int expected(Error *error, const char *file, const TomlValue *v, const char *what) {
+        return error_set(
+                        error,
+                        -EINVAL,
+                        STATUS_INVALID_ARGUMENT,
+                        "%s:%u:%u: %s: expected %s, found %s",
+                        file,
+                        v->line,
+                        v->column,
+                        v->key,
+                        what,
+                        toml_type_to_string(v->type));
+}
+
+static int read_strings(const char *file, const TomlValue *v, char ***ret, Error *error) {
+        _cleanup_strv_ char **l = new0(char *, 1);
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        if (v->type != TOML_ARRAY)
+                return expected(error, file, v, "an array of strings");
+        for (size_t i = 0; i < v->n_items; i++) {
+                if (v->items[i]->type != TOML_STRING)
+                        return expected(error, file, v, "an array of strings");
+                r = strv_extend(&l, v->items[i]->text);
+                if (r < 0)
+                        return r;
+        }
+        strv_free(*ret);
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+static int read_string(const char *file, const TomlValue *v, char **ret, Error *error) {
+        if (v->type != TOML_STRING || strlen(v->text) != v->size)
+                return expected(error, file, v, "a string");
+        return str_replace(ret, v->text);
+}
+
+static int read_key(Config *c, const char *file, const ConfigKey *k, const TomlValue *v, Error *error) {
+        void *field = field_of(c, k);
+
+        switch (k->type) {
+        case CONFIG_STRING:
+        case CONFIG_DURATION:
+                return read_string(file, v, field, error);
+        case CONFIG_STRINGS:
+                return read_strings(file, v, field, error);
+        case CONFIG_BOOLEAN:
+                if (v->type != TOML_BOOLEAN)
+                        return expected(error, file, v, "true or false");
+                *(bool *) field = v->boolean;
+                return 0;
+        case CONFIG_INTEGER:
+                if (v->type != TOML_INTEGER)
+                        return expected(error, file, v, "an integer");
+                *(int64_t *) field = v->integer;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+/* Whether the value is what the key has anyway, for keys that have no field. */
+static bool is_initial(const ConfigKey *k, const TomlValue *v) {
+        _cleanup_strv_ char **l = NULL;
+        bool b;
+        int64_t n;
+
+        switch (v->type) {
+        case TOML_STRING:
+                return streq(v->text, k->initial);
+        case TOML_BOOLEAN:
+                return parse_bool(k->initial, &b) >= 0 && b == v->boolean;
+        case TOML_INTEGER:
+                return parse_i64(k->initial, INT64_MIN, INT64_MAX, &n) >= 0 && n == v->integer;
+        case TOML_ARRAY:
+                if (strv_split(k->initial, " ", &l) < 0 || strv_length(l) != v->n_items)
+                        return false;
+                for (size_t i = 0; i < v->n_items; i++)
+                        if (v->items[i]->type != TOML_STRING || !streq(l[i], v->items[i]->text))
+                                return false;
+                return true;
+        default:
+                return false;
+        }
+}
+
+static ConfigRuntime *runtime_get(Config *c, const char *name) {
+        ConfigRuntime *larger;
+
+        for (size_t i = 0; i < c->n_runtimes; i++)
+                if (streq(c->runtimes[i].name, name))
+                        return &c->runtimes[i];
+
+        larger = c->n_runtimes < RUNTIMES_MAX ?
+                        reallocarray(c->runtimes, c->n_runtimes + 1, sizeof(*larger)) :
+                        NULL;
+        if (!larger)
+                return NULL;
+        c->runtimes = larger;
+        larger[c->n_runtimes] = (ConfigRuntime){ .name = strdup(name) };
+        return larger[c->n_runtimes].name ? &larger[c->n_runtimes++] : NULL;
+}
+
+static int read_runtime(Config *c, const char *file, const TomlValue *table, Error *error) {
+        ConfigRuntime *runtime;
+        int r = 0;
+
+        if (table->type != TOML_TABLE)
+                return expected(error, file, table, "a table");
+        runtime = runtime_get(c, table->key);
+        if (!runtime)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < table->n_items && r >= 0; i++) {
+                const TomlValue *v = table->items[i];
+
+                if (streq(v->key, "runtime_path"))
+                        r = read_string(file, v, &runtime->runtime_path, error);
+                else if (streq(v->key, "runtime_type"))
+                        r = read_string(file, v, &runtime->runtime_type, error);
+                else if (streq(v->key, "runtime_root"))
+                        r = read_string(file, v, &runtime->runtime_root, error);
+                else if (streq(v->key, "allowed_annotations"))
+                        r = read_strings(file, v, &runtime->allowed_annotations, error);
+                else
+                        r = strv_extendf(&c->without_effect, RUNTIMES_TABLE ".%s.%s", table->key, v->key);
+        }
+        return r;
+}
+
+static int read_table(Config *c, const char *file, const char *path, const TomlValue *table, Error *error) {
+        int r = 0;
+
+        for (size_t i = 0; i < table->n_items && r >= 0; i++) {
+                const TomlValue *v = table->items[i];
+                const ConfigKey *k = config_find_key(path, v->key);
+                _cleanup_free_ char *below = str_join(path, ".", v->key, NULL);
+
+                if (!below)
+                        return -ENOMEM;
+                if (streq(below, RUNTIMES_TABLE) && v->type == TOML_TABLE)
+                        for (size_t n = 0; n < v->n_items && r >= 0; n++)
+                                r = read_runtime(c, file, v->items[n], error);
+                else if (k && k->offset != CONFIG_NO_FIELD)
+                        r = read_key(c, file, k, v, error);
+                else if (v->type == TOML_TABLE)
+                        r = read_table(c, file, below, v, error);
+                else if (!k || !is_initial(k, v))
+                        r = strv_consume(&c->without_effect, TAKE_PTR(below));
+        }
+        return r;
+}
+
+static int load_file(Config *c, const char *path, bool required, Error *error) {
+        _cleanup_(toml_freep) TomlValue *root = NULL;
+        _cleanup_free_ char *data = NULL;
+        const TomlValue *table;
+        size_t size;
+        int r;
+
+        r = read_file_at(AT_FDCWD, path, CONFIG_FILE_MAX, &data, &size);
+        if (r == -ENOENT && !required)
+                return 0;
+        if (r < 0)
+                return error_set(
+                                error,
+                                r,
+                                STATUS_INVALID_ARGUMENT,
+                                "read configuration %s: %s",
+                                path,
+                                STRERROR(r));
+        r = toml_parse(path, data, size, &root, error);
+        if (r < 0)
+                return r;
+
+        table = toml_find(root, "crio");
+        if (!table)
+                return 0;
+        if (table->type != TOML_TABLE)
+                return expected(error, path, table, "a table");
+        return read_table(c, path, "crio", table, error);
+}
+
+static int list_drop_ins(const char *dir, char ***ret, Error *error) {
+        _cleanup_strv_ char **l = new0(char *, 1);
+        struct dirent *de;
+        DIR *d;
+        int r = 0;
+
+        if (!l)
+                return -ENOMEM;
+        d = opendir(dir);
+        if (!d && errno != ENOENT)
+                return error_set(error, -errno, STATUS_INVALID_ARGUMENT, "read configuration %s: %m", dir);
+        while (d && r >= 0 && (de = readdir(d)))
+                if (de->d_name[0] != '.' && endswith(de->d_name, ".conf"))
+                        r = strv_consume(&l, path_join(dir, de->d_name));
+        if (d)
+                (void) closedir(d);
+        if (r < 0)
+                return r;
+        strv_sort(l);
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+int config_load(Config *c, const char *path, bool required, const char *drop_dir, Error *error) {
+        _cleanup_strv_ char **files = NULL;
+        int r;
+
+        r = load_file(c, path, required, error);
+        if (r >= 0 && drop_dir)
+                r = list_drop_ins(drop_dir, &files, error);
+        STRV_FOREACH(f, files) {
+                if (r < 0)
+                        break;
+                r = load_file(c, *f, true, error);
+        }
+        return r;
+}
+
+static int find_in_path(const char *name, char **ret) {
+        static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                            "/usr/bin",        "/sbin",          "/bin" };
+
+        FOREACH_ELEMENT(dir, dirs) {
+                _cleanup_free_ char *path = path_join(*dir, name);
+
+                if (!path)
+                        return -ENOMEM;
+                if (access(path, X_OK) >= 0) {
+                        *ret = TAKE_PTR(path);
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
+static int check_runtime(Config *c, ConfigRuntime *runtime, Error *error) {
+        int r = 0;
+
+        if (!runtime->runtime_type)
+                r = str_replace(&runtime->runtime_type, "oci");
+        if (r >= 0 && !runtime->runtime_root)
+                r = str_replace(&runtime->runtime_root,
+                                streq(runtime->name, "runc") ? "/run/runc" : "/run/crun");
+        if (r < 0)
+                return r;
+        if (!streq(runtime->runtime_type, "oci"))
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "runtime handler %s: runtime_type \"%s\" is not supported, only \"oci\" is",
+                                runtime->name,
+                                runtime->runtime_type);
+        if (!isempty(runtime->runtime_path))
+                return access(runtime->runtime_path, X_OK) >= 0 ? 0 :
+                                                                  error_set(error,
+                                                                            -errno,
+                                                                            STATUS_INVALID_ARGUMENT,
+                                                                            "runtime handler %s: %s: %m",
+                                                                            runtime->name,
+                                                                            runtime->runtime_path);
+
+        free(TAKE_PTR(runtime->runtime_path));
+        r = find_in_path(runtime->name, &runtime->runtime_path);
+        if (r < 0)
+                return error_set(
+                                error,
+                                r,
+                                STATUS_INVALID_ARGUMENT,
+                                "runtime handler %s: no such program in $PATH; install it or set runtime_path",
+                                runtime->name);
+        return 0;
+}
+
+static int check_runtimes(Config *c, Error *error) {
+        size_t n = 0;
+        int r;
+
+        if (!runtime_get(c, c->default_runtime))
+                return -ENOMEM;
+        for (size_t i = 0; i < c->n_runtimes; i++) {
+                _cleanup_error_ Error why = ERROR_INIT;
+                ConfigRuntime runtime = c->runtimes[i];
+
+                r = check_runtime(c, &runtime, &why);
+                if (r < 0 && streq(runtime.name, c->default_runtime)) {
+                        error_move(error, &why);
+                        c->runtimes[i] = runtime;
+                        return r;
+                }
+                if (r < 0) {
+                        log_warning("%s, ignoring the handler", error_get_text(&why, r));
+                        runtime_done(&runtime);
+                } else
+                        c->runtimes[n++] = runtime;
+        }
+        c->n_runtimes = n;
+        return 0;
+}
+
+int config_check(Config *c, Error *error) {
+        if (!streq(c->cgroup_manager, "systemd"))
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "crio.runtime.cgroup_manager: \"%s\" is not supported; this crio leaves cgroups to systemd, "
+                                "set it to \"systemd\" and the kubelet's cgroupDriver likewise",
+                                c->cgroup_manager);
+        if (!path_is_absolute(c->log_dir))
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "crio.log_dir: %s is not absolute",
+                                c->log_dir);
+        if (!streq(c->storage_driver, "overlay") && !isempty(c->storage_driver))
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "crio.storage_driver: \"%s\" is not supported, only \"overlay\" is",
+                                c->storage_driver);
+        if (c->log_size_max >= 0 && c->log_size_max < LOG_SIZE_MIN)
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "crio.runtime.log_size_max: at least %d, or negative",
+                                LOG_SIZE_MIN);
+        if (log_level_from_string(c->log_level) < 0)
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "crio.runtime.log_level: unknown level \"%s\"",
+                                c->log_level);
+        if (c->ctr_stop_timeout_sec < 30)
+                c->ctr_stop_timeout_sec = 30;
+        return check_runtimes(c, error);
+}
+
+const ConfigRuntime *config_find_runtime(const Config *c, const char *name) {
+        if (isempty(name))
+                name = c->default_runtime;
+        for (size_t i = 0; i < c->n_runtimes; i++)
+                if (streq(c->runtimes[i].name, name))
+                        return &c->runtimes[i];
+        return NULL;
+}
+
+static int format_string(Buffer *b, const char *s) {
+        int r = buffer_addc(b, '"');
+
+        for (; *s && r >= 0; s++)
+                if (*s == '"' || *s == '\\')
+                        r = buffer_addf(b, "\\%c", *s);
+                else if ((uint8_t) *s < 0x20 || *s == 0x7f)
+                        r = buffer_addf(b, "\\u%04X", (unsigned) (uint8_t) *s);
+                else
+                        r = buffer_addc(b, *s);
+        return r < 0 ? r : buffer_addc(b, '"');
+}
+
+static int format_strings(Buffer *b, char *const *l) {
+        int r = buffer_addc(b, '[');
+
+        STRV_FOREACH(s, l) {
+                if (s != l)
+                        r = buffer_adds(b, ", ");
+                if (r >= 0)
+                        r = format_string(b, *s);
+        }
+        return r < 0 ? r : buffer_addc(b, ']');
+}
+
+static int format_key(Buffer *b, const ConfigKey *k, const void *field) {
+        switch (k->type) {
+        case CONFIG_STRING:
+        case CONFIG_DURATION:
+                return format_string(b, *(char *const *) field);
+        case CONFIG_STRINGS:
+                return format_strings(b, *(char *const *const *) field);
+        case CONFIG_BOOLEAN:
+                return buffer_adds(b, *(const bool *) field ? "true" : "false");
+        case CONFIG_INTEGER:
+                return buffer_addf(b, "%" PRIi64, *(const int64_t *) field);
+        }
+        return -EINVAL;
+}
+
+static int
+format_row(Buffer *b, const Config *c, const Config *initial, const ConfigKey *k, bool commented) {
+        _cleanup_buffer_ Buffer value = BUFFER_INIT(CONFIG_TEXT_MAX), plain = BUFFER_INIT(CONFIG_TEXT_MAX);
+        int r;
+
+        (void) format_key(&plain, k, field_of(initial, k)); /* failures stay in the buffers */
+        (void) format_key(&value, k, field_of(c, k));
+        if (plain.error < 0 || value.error < 0)
+                return -ENOMEM;
+        r = buffer_addf(b,
+                        "# %s\n%s%s = %s\n\n",
+                        k->help,
+                        commented && streq(plain.data, value.data) ? "# " : "",
+                        k->name,
+                        value.data);
+        return r;
+}
+
+static int format_runtimes(Buffer *b, const Config *c) {
+        for (size_t i = 0; i < c->n_runtimes; i++) {
+                const ConfigRuntime *runtime = &c->runtimes[i];
+
+                (void) buffer_addf(b, "[" RUNTIMES_TABLE ".%s]\n", runtime->name); /* as above */
+                (void) buffer_addf(b, "runtime_path = \"%s\"\n", strempty(runtime->runtime_path));
+                (void) buffer_addf(b, "runtime_type = \"%s\"\n", strempty(runtime->runtime_type));
+                (void) buffer_addf(b, "runtime_root = \"%s\"\n\n", strempty(runtime->runtime_root));
+        }
+        return b->error;
+}
+
+int config_format(const Config *c, bool commented, char **ret) {
+        _cleanup_(config_freep) Config *initial = NULL;
+        _cleanup_buffer_ Buffer b = BUFFER_INIT(CONFIG_TEXT_MAX);
+        const char *table = "";
+        int r;
+
+        r = config_new(&initial);
+        if (r < 0)
+                return r;
+
+        r = buffer_adds(&b,
+                        "# SPDX-License-Identifier: Apache-2.0\n"
+                        "#\n"
+                        "# Configuration of crio. What is commented out is the default. Files in crio.conf.d/ are read after this\n"
+                        "# one, in the order of their names, and win. Keys of CRI-O that are not listed here are accepted and\n"
+                        "# named once at start as without effect.\n\n");
+        for (const ConfigKey *k = config_keys; k->name && r >= 0; k++) {
+                if (k->offset == CONFIG_NO_FIELD)
+                        continue;
+                if (!streq(table, k->table))
+                        r = buffer_addf(&b, "[%s]\n\n", k->table);
+                table = k->table;
+                if (r >= 0)
+                        r = format_row(&b, c, initial, k, commented);
+        }
+        if (r >= 0)
+                r = format_runtimes(&b, c);
+        return r < 0 ? r : buffer_take(&b, ret);
+}
