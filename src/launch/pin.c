@@ -86,8 +86,9 @@ static int init_mount_namespace(void) {
                 close_fd(done[1]);
                 if (unshare(CLONE_NEWNS) < 0 || write(ready[1], "x", 1) != 1)
                         _exit(EXIT_FAILURE);
-                (void) read(done[0], &byte, 1); /* the end of the pipe is all that counts */
-                _exit(EXIT_SUCCESS);
+                _exit(read(done[0], &byte, 1) == 0 ?
+                                      EXIT_SUCCESS :
+                                      EXIT_FAILURE); /* the end of the pipe is all that counts */
         }
 
         close_fd(ready[1]);
