@@ -9,6 +9,9 @@
 /* A deadline may pass this much later, so that the kernel can bundle wake-ups. */
 #define DEADLINE_ACCURACY_USEC (10 * USEC_PER_MSEC)
 
+/* How long STEP_AGAIN waits. */
+#define AGAIN_USEC (2 * USEC_PER_MSEC)
+
 static void operation_schedule(Operation *op) {
         int r;
 
@@ -22,6 +25,7 @@ static void operation_finish(Operation *op) {
 
         op->defer_source = sd_event_source_disable_unref(op->defer_source);
         op->deadline_source = sd_event_source_disable_unref(op->deadline_source);
+        op->again_source = sd_event_source_disable_unref(op->again_source);
         op->running = false;
 
         while ((w = op->waiters)) {
@@ -40,6 +44,24 @@ static void operation_undo(Operation *op) {
         for (size_t i = op->current + 1; i-- > 0;)
                 if (op->steps[i].undo)
                         op->steps[i].undo(op);
+}
+
+static int operation_on_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        operation_schedule(userdata);
+        return 0;
+}
+
+/* Runs the present step again, unless the operation is cancelled before. */
+static int operation_arm_again(Operation *op) {
+        op->again_source = sd_event_source_disable_unref(op->again_source);
+        return sd_event_add_time_relative(
+                        op->event,
+                        &op->again_source,
+                        CLOCK_MONOTONIC,
+                        AGAIN_USEC,
+                        AGAIN_USEC,
+                        operation_on_again,
+                        op);
 }
 
 static int operation_on_defer(sd_event_source *source, void *userdata) {
@@ -61,6 +83,11 @@ static int operation_on_defer(sd_event_source *source, void *userdata) {
                 else if (r == STEP_WAIT)
                         return 0;
                 op->waiting = op->resumed = false;
+                if (r == STEP_AGAIN) {
+                        r = operation_arm_again(op);
+                        if (r >= 0)
+                                return 0;
+                }
                 if (r < 0)
                         op->result = r;
                 else
@@ -150,6 +177,7 @@ void operation_done(Operation *op) {
 
         op->defer_source = sd_event_source_disable_unref(op->defer_source);
         op->deadline_source = sd_event_source_disable_unref(op->deadline_source);
+        op->again_source = sd_event_source_disable_unref(op->again_source);
         op->running = false;
         while ((w = op->waiters)) {
                 operation_leave(w);

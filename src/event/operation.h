@@ -23,10 +23,12 @@ typedef struct OperationWaiter OperationWaiter;
 #define STEP_DONE 0
 /* The step armed something that will call operation_resume(). */
 #define STEP_WAIT 1
+/* Something is in use by somebody else (a lock of the store): the step runs again in a moment. */
+#define STEP_AGAIN 2
 
 typedef struct OperationStep {
         const char *name;
-        /* STEP_DONE, STEP_WAIT or a negative errno (then op->error should say why). */
+        /* STEP_DONE, STEP_WAIT, STEP_AGAIN or a negative errno (then op->error should say why). */
         int (*run)(Operation *op);
         /* Disarms what the step armed and takes back what it did, half done or whole; never waits, never
          * fails. NULL: nothing to undo. */
@@ -49,6 +51,7 @@ struct Operation {
         sd_event *event;
         sd_event_source *defer_source;
         sd_event_source *deadline_source;
+        sd_event_source *again_source;
         OperationDone on_done;
         OperationWaiter *waiters;
         Error error;

@@ -218,11 +218,10 @@ static void streams_write_records(Streams *s, const Buffer *records) {
         if (done < records->size) {
                 while (done > 0 && records->data[done - 1] != '\n')
                         done--;
-                (void) ftruncate(
-                                s->fds[SLOT_LOG],
-                                s->log_size + (int64_t) done); /* else a torn record stays */
                 if (s->n_lost_bytes == 0)
                         log_warning("container %s: log can not be written: %m, dropping output", s->meta.id);
+                if (ftruncate(s->fds[SLOT_LOG], s->log_size + (int64_t) done) < 0)
+                        log_warning("container %s: a torn record stays in its log: %m", s->meta.id);
                 s->n_lost_bytes += records->size - done;
         } else if (s->n_lost_bytes > 0) {
                 log_warning("container %s: log is written again, %" PRIu64 " bytes were dropped",

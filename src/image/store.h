@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Store: images, layers and containers in containers/storage's overlay layout, shared with podman, buildah
+ * and skopeo.
+ *
+ * Used by crio in its loop (@wait false: -EAGAIN instead of waiting for the locks of others) and by
+ * crio-pull. Locks are held for milliseconds, never over a download or the removal of a tree. Source:
+ * containers/storage layout.
+ */
+
+#include "basic/error.h"
+#include "basic/id.h"
+#include "format/digest.h"
+
+typedef struct Store Store;
+
+#define STORE_LAYERS_MAX 128 /* of one image */
+#define STORE_CONFIG_MAX (8 * MIB)
+
+/* What a runtime needs of an image config. */
+typedef struct ImageConfig {
+        char **env, **entrypoint, **cmd, **volumes;
+        char **labels; /* pairs */
+        char *user, *working_dir, *stop_signal, *architecture, *os;
+} ImageConfig;
+
+typedef struct StoreImage {
+        char *id;        /* 64 hexadecimal digits */
+        char *digest;    /* of the manifest or index it was pulled by; may be NULL */
+        char **names;    /* "docker.io/library/busybox:latest" */
+        char **digests;  /* all manifest digests it answers to */
+        char *top_layer; /* NULL: no layers */
+        uint64_t size_bytes;
+        ImageConfig config;
+} StoreImage;
+
+/* A layer that was unpacked beside the store, ready to become one. */
+typedef struct StoreNewLayer {
+        const char *staged; /* name of the directory in the staging place */
+        Digest diff_id, blob_digest;
+        uint64_t diff_size, blob_size;
+        int compression;
+        const uint32_t *uids, *gids;
+        size_t n_uids, n_gids;
+} StoreNewLayer;
+
+typedef struct StoreNewImage {
+        const char *name; /* gets it; taken from the image that had it; may be NULL */
+        Digest config_digest, manifest_digest;
+        Digest index_digest; /* text[0] == 0: not through an index */
+        const char *config, *manifest, *index;
+        size_t config_size, manifest_size, index_size;
+        const char *created; /* of the config; NULL: now */
+} StoreNewImage;
+
+/* @runroot: state that ends with the boot. Missing directories are made. */
+int store_open(const char *root, const char *runroot, Store **ret, Error *error);
+Store *store_free(Store *s);
+DEFINE_CLEANUP(Store *, store_free);
+
+const char *store_get_root(const Store *s);
+
+/* Looks whether others changed images or layers, and reads them. -EAGAIN: locked by others, what is known is
+ * still there. */
+int store_refresh(Store *s, bool wait, Error *error);
+
+/* Images in the order of the store; @i counts from 0; NULL at the end. Borrowed until the next refresh or
+ * change. */
+const StoreImage *store_get_image(const Store *s, size_t i);
+
+/* By id, unique beginning of an id, "name@digest", or name (completed as reference_parse() does). NULL: not
+ * there. */
+const StoreImage *store_find_image(const Store *s, const char *what);
+
+/* Id that the layer of a diff id has on top of @parent (NULL: none). */
+void store_layer_id(const char *parent, const Digest *diff_id, Id *ret);
+bool store_has_layer(const Store *s, const char *id);
+/* Diff id of a layer that came as this blob, on top of that parent. -ENOENT. */
+int store_find_blob(const Store *s, const char *parent, const Digest *blob, Digest *ret_diff_id);
+
+/* A staging place that survives other programs while @ret_lock_fd is open; @ret_path is absolute. */
+int store_stage(Store *s, char **ret_path, int *ret_lock_fd, Error *error);
+int store_unstage(Store *s, const char *path, int lock_fd);
+
+/* All layers of an image, base first; the ones that are there are kept, others come from their staged
+ * directories
+ * ("diff" and "tar-split.gz" in each). Synced before they become visible. Waits for locks. */
+int store_commit_layers(
+                Store *s,
+                const char *stage_path,
+                const StoreNewLayer *layers,
+                size_t n_layers,
+                Id *ret_top,
+                Error *error);
+int store_commit_image(Store *s, const StoreNewImage *image, const char *top_layer, Error *error);
+
+/* Takes a name (or all of them, and the image with its unused layers, when @name is NULL). Trees to delete
+ * are moved aside, see store_clean(). An image that a container uses keeps its layers and loses its names.
+ */
+int store_remove_image(Store *s, const char *id, const char *name, bool wait, Error *error);
+
+/**
+ * store_create_container() - record and writable layer
+ * @metadata:  JSON text, for other programs
+ */
+int store_create_container(
+                Store *s,
+                const char *id,
+                const char *name,
+                const char *image_id,
+                const char *metadata,
+                bool wait,
+                Error *error);
+
+/* Options for mounting its root file system, relative to the overlay directory of the store; and that
+ * directory. */
+int store_mount_options(
+                Store *s,
+                const char *container_id,
+                char **ret_options,
+                char **ret_directory,
+                Error *error);
+
+/* Directories of an image's layers, top first, NULL-terminated; for looking files up. */
+int store_layer_directories(Store *s, const char *top_layer, char ***ret, Error *error);
+
+/* 0 also when it is not there. The tree is moved aside, see store_clean(). */
+int store_remove_container(Store *s, const char *id, bool wait, Error *error);
+
+/* Removes containers of crio that are not in @alive (ids, NULL-terminated), and staging places nobody holds.
+ * At start. */
+int store_repair(Store *s, char *const *alive, Error *error);
+
+/* Directory with trees to delete, to be removed by a worker: everything in it is garbage. */
+char *store_trash_path(const Store *s);
