@@ -271,6 +271,45 @@ static int load_file(Config *c, const char *path, bool required, Error *error) {
         return read_table(c, path, "crio", table, error);
 }
 
+int config_set(Config *c, const ConfigKey *k, const char *value, Error *error) {
+        int r = 0;
+
+        if (k->offset == CONFIG_NO_FIELD)
+                return strv_extendf(&c->without_effect, "%s.%s", k->table, k->name);
+        switch (k->type) {
+        case CONFIG_STRING:
+        case CONFIG_DURATION:
+                r = str_replace(field_of(c, k), value);
+                break;
+        case CONFIG_STRINGS: {
+                _cleanup_strv_ char **l = NULL;
+
+                r = strv_split(value, ",", &l);
+                if (r >= 0) {
+                        char ***field = field_of(c, k);
+
+                        strv_free(*field);
+                        *field = TAKE_PTR(l);
+                }
+                break;
+        }
+        case CONFIG_BOOLEAN:
+                r = parse_bool(value, field_of(c, k));
+                break;
+        case CONFIG_INTEGER:
+                r = parse_i64(value, INT64_MIN, INT64_MAX, field_of(c, k));
+                break;
+        }
+        return r < 0 ? error_set(error,
+                                 r,
+                                 STATUS_INVALID_ARGUMENT,
+                                 "%s: \"%s\" is not a %s",
+                                 k->name,
+                                 value,
+                                 k->type == CONFIG_BOOLEAN ? "boolean" : "number") :
+                       0;
+}
+
 static int list_drop_ins(const char *dir, char ***ret, Error *error) {
         _cleanup_strv_ char **l = new0(char *, 1);
         struct dirent *de;

@@ -11,6 +11,7 @@
 #include "basic/error.h"
 
 typedef struct Config Config;
+typedef struct ConfigKey ConfigKey;
 typedef struct ConfigRuntime ConfigRuntime;
 
 /* A row of crio.runtime.runtimes. */
@@ -65,6 +66,9 @@ DEFINE_CLEANUP(Config *, config_free);
  * Return: 0, or negative errno with a text "FILE:LINE:COLUMN: KEY: …".
  */
 int config_load(Config *c, const char *path, bool required, const char *drop_dir, Error *error);
+
+/* Sets one key from the text of a command line; lists are separated by commas. */
+int config_set(Config *c, const ConfigKey *key, const char *value, Error *error);
 
 /* Cross-field checks, and paths of runtimes. 0, or -EINVAL with a text. */
 int config_check(Config *c, Error *error);

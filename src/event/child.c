@@ -27,7 +27,8 @@ typedef struct ChildPipe {
         int fd;
         sd_event_source *source;
         Buffer data;
-        bool keep_tail;
+        bool keep_tail; /* the last bytes, for a person */
+        bool keep_head; /* the first bytes; what comes later is read and dropped */
 } ChildPipe;
 
 struct Child {
@@ -53,12 +54,28 @@ static void child_kill_because(Child *c, int r) {
                 (void) kill(-c->pid, SIGKILL); /* not reaped yet, so the number is still its own */
 }
 
+/* Drops what is there. As pipe_drain(). */
+static int pipe_discard(ChildPipe *p) {
+        char scratch[4 * KIB];
+        ssize_t n;
+
+        do
+                n = read(p->fd, scratch, sizeof(scratch));
+        while (n > 0 || (n < 0 && errno == EINTR));
+        if (n < 0 && errno == EAGAIN)
+                return -EAGAIN;
+        pipe_close(p);
+        return 0;
+}
+
 /* Reads what is there. -EAGAIN: more may come; 0: the end. */
 static int pipe_drain(Child *c, ChildPipe *p) {
         while (p->fd >= 0) {
                 void *to;
                 ssize_t n;
 
+                if (p->keep_head && p->data.size == p->data.max)
+                        return pipe_discard(p);
                 if (p->keep_tail && p->data.size > p->data.max / 2)
                         buffer_consume(&p->data, p->data.size - p->data.max / 2);
                 if (buffer_reserve(&p->data, MIN((size_t) READ_CHUNK, p->data.max - p->data.size), &to) <
@@ -120,6 +137,7 @@ static int child_on_exit(sd_event_source *source, const siginfo_t *si, void *use
         result.out = pipe_text(&c->out);
         result.out_size = c->out.data.size;
         result.err = pipe_text(&c->err);
+        result.err_size = c->err.data.size;
         c->on_done(c, &result, c->userdata); /* may free the child */
         return 0;
 }
@@ -180,7 +198,7 @@ static int output_open(ChildPipe *p, size_t max_bytes, bool inherit, int *ret) {
                 return -errno;
 
         p->fd = fds[0];
-        p->data = BUFFER_INIT(max_bytes + 1); /* the one byte that is too many */
+        p->data = BUFFER_INIT(max_bytes + !p->keep_head); /* the one byte that is too many */
         *ret = fds[1];
         return fd_set_nonblock(p->fd, true);
 }
@@ -312,7 +330,8 @@ int child_start(sd_event *event,
                 .userdata = userdata,
                 .pidfd = -EBADF,
                 .out.fd = -EBADF,
-                .err = { .fd = -EBADF, .keep_tail = true },
+                .out.keep_head = spec->keep_head,
+                .err = { .fd = -EBADF, .keep_tail = !spec->keep_head, .keep_head = spec->keep_head },
         };
 
         input = stdin_open(spec);

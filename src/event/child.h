@@ -22,7 +22,9 @@ typedef struct ChildSpec {
         size_t stdin_size;
         size_t stdout_max_bytes; /* 0: /dev/null; more than that fails with -E2BIG and kills it */
         size_t stderr_max_bytes; /* the last bytes are kept; 0: inherited */
-        uint64_t timeout_usec;   /* USEC_INFINITY for none */
+        bool keep_head; /* of both: keep the first bytes and drop the rest, unchanged, instead of the above
+                         */
+        uint64_t timeout_usec; /* USEC_INFINITY for none */
         /* Descriptors for the child: fds[i] becomes descriptor 3 + i. Borrowed. */
         const int *fds;
         size_t n_fds;
@@ -34,7 +36,8 @@ typedef struct ChildResult {
         int term_signal; /* 0 when it exited */
         const char *out; /* NUL-terminated, borrowed, never NULL */
         size_t out_size;
-        const char *err; /* trailing newline removed, borrowed, never NULL */
+        const char *err; /* trailing newline removed unless @keep_head, borrowed, never NULL */
+        size_t err_size;
 } ChildResult;
 
 /* Called once, from the loop, when it has ended and its output was read. May free the child. */

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "basic/fd.h"
-#include "launch/place.h"
+#include "peer/place.h"
 
 enum {
         ARG_LOG = 1,

@@ -25,7 +25,7 @@
 #include "basic/id.h"
 #include "basic/path.h"
 #include "basic/str.h"
-#include "launch/place.h"
+#include "peer/place.h"
 
 static const char *arg_net, *arg_uts, *arg_shm;
 static char **arg_sysctls;

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Where the programs in launch/ and core/ meet on disk.
+ * Place: where the programs in launch/ and core/ meet on disk.
  */
 
 #define PRIVATE_DIR "/run/crio/private"

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Pod: a pod sandbox. A slice, namespaces that are pinned, addresses, and no process unless its containers
+ * share a process namespace.
+ *
+ * Owned by the Manager. Its file /run/crio/pods/ID/state.json is written before anything of it exists
+ * elsewhere and goes last, so that a successor can always take the rest back. Source: CRI v1,
+ * RunPodSandbox and relatives.
+ */
+
+#include "basic/id.h"
+#include "event/operation.h"
+#include "oci/config.h"
+#include "unit/systemd.h"
+
+typedef struct ConfigRuntime ConfigRuntime;
+typedef struct Container Container;
+typedef struct Manager Manager;
+typedef struct Pod Pod;
+typedef struct PodRemove PodRemove;
+typedef struct PodRun PodRun;
+typedef struct PodStop PodStop;
+
+#define HOSTNAME_MAX 64
+
+typedef enum PodState {
+        POD_CREATING, /* not visible */
+        POD_READY,
+        POD_NOTREADY,
+        _POD_STATE_MAX,
+        _POD_STATE_INVALID = -EINVAL,
+} PodState;
+
+struct Pod {
+        Manager *manager;
+        char *id;
+        char *reservation; /* name of it in manager->names */
+        PodConfig config;
+        const ConfigRuntime *runtime;
+
+        int state;
+        int64_t created_at_nsec; /* CLOCK_REALTIME */
+        char **addresses;        /* primary one first */
+        char *slice;
+        bool slice_owned;
+        bool network_attached; /* ADD was begun, DEL has not succeeded */
+        bool released;         /* nothing of it is left outside of its files */
+
+        UnitWatch pause_watch; /* of the pause process, where there is one */
+        SystemdCall *look;     /* asks about it */
+        pid_t pause_pid;
+        int64_t n_oom_kills; /* of the slice, as of the last look */
+
+        size_t n_containers;
+        PodRun *run; /* operations that run, NULL when not */
+        PodStop *stop;
+        PodRemove *remove;
+};
+
+/* @config: taken over, empty afterwards. */
+int pod_new(Manager *m, const char *id, PodConfig *config, Pod **ret, Error *error);
+Pod *pod_free(Pod *p);
+DEFINE_CLEANUP(Pod *, pod_free);
+
+/* Writes its file. */
+int pod_save(Pod *p, Error *error);
+/* From its file; the pod is in the manager afterwards. */
+int pod_load(Manager *m, const char *id, Pod **ret, Error *error);
+
+/* Whether clients may see it. */
+static inline bool pod_is_visible(const Pod *p) {
+        return p->state != POD_CREATING;
+}
+
+/* Whether it has a process of its own (containers share its process namespace). */
+static inline bool pod_has_pause(const Pod *p) {
+        return p->config.pid_mode == NAMESPACE_POD;
+}
+
+/* Directory of its files; owned by the caller, NULL without memory. */
+char *pod_get_directory(const Pod *p, const char *file);
+
+/* Network namespace file; "" for the host's network. NULL without memory. */
+char *pod_get_netns_path(const Pod *p);
+
+/* Unit of the pause process. NULL without memory. */
+char *pod_get_pause_unit(const Pod *p);
+
+/**
+ * pod_run() - RunPodSandbox
+ * @config:  taken over, empty afterwards
+ * @w:       hears when it is READY, or when everything was taken back
+ * @ret_id:  id it will have
+ *
+ * The same name, namespace, uid and attempt join an operation that runs.
+ *
+ * Return: 0 (the waiter waits), or negative errno with a text.
+ */
+int pod_run(Manager *m, PodConfig *config, OperationWaiter *w, Id *ret_id, Error *error);
+
+/* Kills what runs in it, releases network and namespaces. 1: nothing to do, the waiter does not wait. */
+int pod_stop(Pod *p, OperationWaiter *w, Error *error);
+
+/* Stops it, removes its containers and itself; the pod is gone before the waiter hears. */
+int pod_remove(Pod *p, OperationWaiter *w, Error *error);
+
+/* Watches the pause process again, after a restart. */
+int pod_watch(Pod *p, Error *error);
+
+/* For destructors of the daemon. */
+PodRun *pod_run_free(PodRun *r);
+PodStop *pod_stop_free(PodStop *s);
+PodRemove *pod_remove_free(PodRemove *r);

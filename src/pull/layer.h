@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * LayerWorker: download and unpacking of one layer, in two processes of their own.
+ *
+ * One speaks to the registry and checks the blob's digest, the other decompresses and unpacks; a pipe
+ * between them, so that both work at the same time. What they found out is in files of the staging
+ * directory. For pull/ only.
+ */
+
+#include "image/manifest.h"
+#include "image/registry.h"
+#include "image/unpack.h"
+
+typedef struct LayerWorker {
+        pid_t pid; /* 0: does not run */
+        int pidfd;
+        const char *directory; /* "<stage>/<n>", borrowed */
+} LayerWorker;
+
+typedef struct LayerJob {
+        const Reference *reference;
+        const RegistryAuth *auth;
+        bool insecure;
+        const Descriptor *descriptor;
+        const char *directory; /* made here; gets "diff", "tar-split.gz" and the result */
+        int progress_fd;       /* gets the number of bytes of each write to the layer, as uint64_t */
+} LayerJob;
+
+int layer_worker_start(LayerWorker *w, const LayerJob *job, Error *error);
+
+/* After it ended. @ret: unpack_result_done(). */
+int layer_worker_collect(LayerWorker *w, UnpackResult *ret, int *ret_compression, Error *error);
+
+/* Kills it if it still runs. */
+void layer_worker_done(LayerWorker *w);
