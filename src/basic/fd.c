@@ -310,7 +310,13 @@ static int rm_children(int parent_fd, const char *name, unsigned depth) {
         if (depth > RM_DEPTH_MAX)
                 return -ELOOP;
 
-        fd = open_resolve(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_NO_XDEV);
+        /* The way to the top may lead through mounts; a mount point itself was busy above. */
+        fd = open_resolve(
+                        parent_fd,
+                        name,
+                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                        0,
+                        depth > 1 ? RESOLVE_NO_XDEV : 0);
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
         d = fdopendir(fd);

@@ -48,7 +48,8 @@ static int spec_find_pid(const Container *c, char **ret, Error *error) {
         Container *target;
         int r;
 
-        switch (c->config.pid_mode) {
+        /* Of the pod, whatever that has. */
+        switch (c->config.pid_mode == NAMESPACE_POD ? p->config.pid_mode : c->config.pid_mode) {
         case NAMESPACE_NODE:
                 return 0;
         case NAMESPACE_CONTAINER:

@@ -28,7 +28,7 @@
 
 static const JsonField container_fields[] = {
         { ROW(STRUCT, config), .fields = container_config_fields, .required = true },
-        { ROW(INT, state), .required = true },
+        { ROW(INT, state) },
         { ROW(STRING, image_id) },
         { ROW(STRING, image_ref) },
         { ROW(STRING, image_stop_signal) },

@@ -24,7 +24,7 @@
 /* What is in the file, beside the version. */
 static const JsonField pod_fields[] = {
         { ROW(STRUCT, config), .fields = pod_config_fields, .required = true },
-        { ROW(INT, state), .required = true },
+        { ROW(INT, state) },
         { ROW(INT64, created_at_nsec) },
         { ROW(STRINGS, addresses) },
         { ROW(STRING, slice) },
