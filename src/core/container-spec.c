@@ -222,6 +222,7 @@ int container_write_spec(Container *c, const StoreImage *image, Error *error) {
                 .ambient_capabilities = ambient,
                 .inheritable_capabilities = config->add_inheritable_capabilities,
                 .pids_limit = config->pids_limit,
+                .controllers = c->manager->controllers,
                 .oom_score_adj_min = c->manager->oom_score_adj_min,
                 .network_path = parts.network,
                 .ipc_path = parts.ipc,

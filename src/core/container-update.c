@@ -12,7 +12,7 @@
 #include "core/container.h"
 #include "core/manager.h"
 #include "core/runtime.h"
-#include "oci/spec.h"
+#include "oci/resources.h"
 #include "peer/iod.h"
 
 struct ContainerUpdate {
@@ -189,7 +189,7 @@ static int update_prepare(Container *c, ContainerResources *resources, Container
         if (r >= 0 && resources->memory_limit_bytes != 0 && resources->memory_swap_limit_bytes == 0)
                 resources->memory_swap_limit_bytes = x->resources.memory_swap_limit_bytes;
         if (r >= 0)
-                r = oci_resources_format(resources, &text, error);
+                r = oci_resources_format(resources, c->manager->controllers, &text, error);
         if (r >= 0)
                 r = write_file_atomic_at(AT_FDCWD, x->file, text, strlen(text), 0600, 0);
         return r;

@@ -18,6 +18,7 @@
 #include "image/store.h"
 #include "network/network.h"
 #include "oci/capability.h"
+#include "oci/resources.h"
 #include "peer/iod.h"
 #include "unit/cgroup.h"
 #include "unit/systemd.h"
@@ -47,6 +48,24 @@ static int find_oom_score_adj_min(void) {
         log_notice("this node can not lower oom_score_adj below %d, containers that ask for less get that",
                    (int) own);
         return (int) own;
+}
+
+static unsigned find_controllers(void) {
+        _cleanup_strv_ char **names = NULL, **missing = NULL;
+        _cleanup_free_ char *text = NULL;
+        unsigned mask;
+
+        if (cgroup_read_controllers(&names) < 0)
+                return 0;
+        mask = oci_controllers_parse(names);
+        for (OciController c = 0; c < _OCI_CONTROLLER_MAX; c++)
+                if (!(mask & OCI_CONTROLLER(c)))
+                        (void) strv_extend(&missing, oci_controller_to_string(c)); /* only for the log */
+        text = strv_join(missing, ", ");
+        if (!isempty(text))
+                log_notice("this node lacks cgroup controllers: %s; such limits of containers have no effect",
+                           text);
+        return mask;
 }
 
 static int check_node(Error *error) {
@@ -110,6 +129,7 @@ int manager_new(sd_event *event, const Config *config, Manager **ret, Error *err
         if (r < 0)
                 return error_set(error, r, STATUS_INTERNAL, "make %s: %s", RUN_DIR, STRERROR(r));
         m->capabilities = capability_bounding_set();
+        m->controllers = find_controllers();
         m->oom_score_adj_min = find_oom_score_adj_min();
 
         r = open_partners(m, error);

@@ -46,6 +46,7 @@ struct Manager {
         Restore *restore;      /* while it starts */
         uint64_t n_execs;      /* for names */
         uint64_t capabilities; /* that this node can give */
+        unsigned controllers;  /* of cgroups; mask of OCI_CONTROLLER() */
         int oom_score_adj_min;
         bool stopping;
 };

@@ -249,14 +249,32 @@ static int set_attributes(posix_spawnattr_t *attributes) {
         return -r;
 }
 
+/* What systemd says to us is not for our children: crun would take NOTIFY_SOCKET for the container's. The
+ * array is owned by the caller, its strings are ours. */
+static char **environment_new(void) {
+        static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_" };
+        char **l = new0(char *, strv_length(environ) + 1);
+        size_t n = 0;
+
+        STRV_FOREACH(s, environ) {
+                bool keep = l;
+
+                FOREACH_ELEMENT(prefix, ours)
+                        keep = keep && !startswith(*s, *prefix);
+                if (keep)
+                        l[n++] = *s;
+        }
+        return l;
+}
+
 static int spawn(const ChildSpec *spec, const int *stdio, pid_t *ret) {
-        char *const *environment = spec->environment ? (char *const *) spec->environment : environ;
+        _cleanup_free_ char **environment = environment_new();
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         _cleanup_free_ int *fds = new_array(int, spec->n_fds + 1);
         int r;
 
-        if (!fds)
+        if (!fds || !environment)
                 return -ENOMEM;
         for (size_t i = 0; i < spec->n_fds; i++)
                 fds[i] = -EBADF;
@@ -273,13 +291,13 @@ static int spawn(const ChildSpec *spec, const int *stdio, pid_t *ret) {
         if (r >= 0)
                 r = set_attributes(&attributes);
         if (r >= 0)
-                r =
-                                -posix_spawn(ret,
-                                             spec->argv[0],
-                                             &actions,
-                                             &attributes,
-                                             (char *const *) spec->argv,
-                                             environment);
+                r = -posix_spawn(
+                                ret,
+                                spec->argv[0],
+                                &actions,
+                                &attributes,
+                                (char *const *) spec->argv,
+                                spec->environment ? (char *const *) spec->environment : environment);
 
         for (size_t i = 0; i < spec->n_fds; i++)
                 close_fd(fds[i]);

@@ -17,7 +17,7 @@ typedef struct Child Child;
 
 typedef struct ChildSpec {
         const char *const *argv;        /* argv[0]: absolute path */
-        const char *const *environment; /* NULL: ours */
+        const char *const *environment; /* NULL: ours, less what systemd said to us */
         const void *stdin_data;         /* NULL: /dev/null; copied */
         size_t stdin_size;
         size_t stdout_max_bytes; /* 0: /dev/null; more than that fails with -E2BIG and kills it */

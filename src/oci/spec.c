@@ -7,44 +7,19 @@
 #include "basic/number.h"
 #include "basic/path.h"
 #include "basic/str.h"
+#include "format/json-build.h"
 #include "oci/capability.h"
+#include "oci/resources.h"
 
 /* crun before 1.15 refuses 1.2.0 and later; nothing newer is used. */
 #define OCI_VERSION "1.0.2"
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* jansson takes NULL for "no memory", so one check at the end of a row of calls is enough. */
-static json_t *strings_new(char *const *l) {
-        json_t *array = json_array();
-
-        STRV_FOREACH(s, l)
-                if (json_array_append_new(array, json_string(*s)) < 0) {
-                        json_decref(array);
-                        return NULL;
-                }
-        return array;
-}
-
-static json_t *pairs_new(char *const *pairs) {
-        json_t *object = json_object();
-
-        PAIRS_FOREACH(p, pairs)
-        if (json_object_set_new(object, p[0], json_string(p[1])) < 0) {
-                json_decref(object);
-                return NULL;
-        }
-        return object;
-}
-
-static int set(json_t *object, const char *key, json_t *value) {
-        return json_object_set_new(object, key, value) < 0 ? -ENOMEM : 0;
-}
-
 /* docker's rules: command drops the image's cmd, too. */
 static int args_new(const OciSpecInput *in, json_t **ret, Error *error) {
         const ContainerConfig *c = in->container;
         bool command = strv_length(c->command) > 0, args = strv_length(c->args) > 0;
-        json_t *array = strings_new(command ? c->command : in->image_entrypoint);
+        json_t *array = json_new_strings(command ? c->command : in->image_entrypoint);
         char *const *rest = args ? c->args : command ? NULL : in->image_cmd;
 
         STRV_FOREACH(s, rest)
@@ -87,7 +62,7 @@ static int env_new(const OciSpecInput *in, json_t **ret) {
                                 r = strv_env_set(&env, *s);
         if (r < 0)
                 return r;
-        *ret = strings_new(env);
+        *ret = json_new_strings(env);
         return *ret ? 0 : -ENOMEM;
 }
 
@@ -108,15 +83,15 @@ static int capabilities_new(const OciSpecInput *in, json_t **ret) {
         uint64_t inheritable = in->inheritable_capabilities ? in->capabilities : in->ambient_capabilities;
         int r;
 
-        r = set(object, "bounding", capability_set_new(in->capabilities));
+        r = json_set(object, "bounding", capability_set_new(in->capabilities));
         if (r >= 0)
-                r = set(object, "effective", capability_set_new(in->capabilities));
+                r = json_set(object, "effective", capability_set_new(in->capabilities));
         if (r >= 0)
-                r = set(object, "permitted", capability_set_new(in->capabilities));
+                r = json_set(object, "permitted", capability_set_new(in->capabilities));
         if (r >= 0 && inheritable != 0)
-                r = set(object, "inheritable", capability_set_new(inheritable));
+                r = json_set(object, "inheritable", capability_set_new(inheritable));
         if (r >= 0 && in->ambient_capabilities != 0)
-                r = set(object, "ambient", capability_set_new(in->ambient_capabilities));
+                r = json_set(object, "ambient", capability_set_new(in->ambient_capabilities));
         *ret = object;
         return r;
 }
@@ -129,11 +104,11 @@ static json_t *user_new(const OciUser *u) {
                 (void) json_array_append_new(
                                 groups,
                                 json_integer(u->groups[i])); /* without memory, groups is NULL below */
-        r = set(object, "uid", json_integer(u->uid));
+        r = json_set(object, "uid", json_integer(u->uid));
         if (r >= 0)
-                r = set(object, "gid", json_integer(u->gid));
+                r = json_set(object, "gid", json_integer(u->gid));
         if (r >= 0)
-                r = set(object, "additionalGids", groups);
+                r = json_set(object, "additionalGids", groups);
         else
                 json_decref(groups);
         if (r < 0) {
@@ -205,33 +180,33 @@ static int process_new(const OciSpecInput *in, json_t **ret, Error *error) {
                                 "working_dir %s is not absolute",
                                 cwd);
 
-        r = set(p, "terminal", json_boolean(c->tty));
+        r = json_set(p, "terminal", json_boolean(c->tty));
         if (r >= 0)
-                r = set(p, "user", user_new(in->user));
+                r = json_set(p, "user", user_new(in->user));
         if (r >= 0)
                 r = args_new(in, &value, error);
         if (r >= 0)
-                r = set(p, "args", value);
+                r = json_set(p, "args", value);
         if (r >= 0)
                 r = env_new(in, &value);
         if (r >= 0)
-                r = set(p, "env", value);
+                r = json_set(p, "env", value);
         if (r >= 0)
-                r = set(p, "cwd", json_string(cwd));
+                r = json_set(p, "cwd", json_string(cwd));
         if (r >= 0)
                 r = capabilities_new(in, &value);
         if (r >= 0)
-                r = set(p, "capabilities", value);
+                r = json_set(p, "capabilities", value);
         if (r >= 0)
                 r = rlimits_new(in->default_ulimits, &value, error);
         if (r >= 0)
-                r = set(p, "rlimits", value);
+                r = json_set(p, "rlimits", value);
         if (r >= 0)
-                r = set(p, "noNewPrivileges", json_boolean(c->no_new_privs));
+                r = json_set(p, "noNewPrivileges", json_boolean(c->no_new_privs));
         if (r >= 0)
-                r = set(p,
-                        "oomScoreAdj",
-                        json_integer(MAX(c->resources.oom_score_adj, (int64_t) in->oom_score_adj_min)));
+                r = json_set(p,
+                             "oomScoreAdj",
+                             json_integer(MAX(c->resources.oom_score_adj, (int64_t) in->oom_score_adj_min)));
         if (r >= 0)
                 *ret = TAKE_PTR(p);
         return r;
@@ -252,7 +227,7 @@ mount_new(const char *destination, const char *type, const char *source, const c
                         "source",
                         source,
                         "options",
-                        strings_new(l));
+                        json_new_strings(l));
 }
 
 /* Whether a mount of the client covers a destination. */
@@ -396,81 +371,6 @@ static int namespaces_new(const OciSpecInput *in, json_t **ret) {
         return r;
 }
 
-static int set_unless_zero(json_t *object, const char *key, int64_t value) {
-        return value == 0 ? 0 : set(object, key, json_integer(value));
-}
-
-static int set_object(json_t *parent, const char *key, json_t *object) {
-        if (object && json_object_size(object) == 0) {
-                json_decref(object);
-                return 0;
-        }
-        return set(parent, key, object);
-}
-
-static int cpu_new(const ContainerResources *res, json_t **ret) {
-        json_t *cpu = json_object();
-        int r;
-
-        *ret = cpu;
-        r = set_unless_zero(cpu, "shares", res->cpu_shares);
-        if (r >= 0)
-                r = set_unless_zero(cpu, "quota", res->cpu_quota_usec);
-        if (r >= 0)
-                r = set_unless_zero(cpu, "period", res->cpu_period_usec);
-        if (r >= 0 && !isempty(res->cpuset_cpus))
-                r = set(cpu, "cpus", json_string(res->cpuset_cpus));
-        if (r >= 0 && !isempty(res->cpuset_mems))
-                r = set(cpu, "mems", json_string(res->cpuset_mems));
-        return r;
-}
-
-static int resources_add(json_t *object, const ContainerResources *res, Error *error) {
-        json_t *cpu, *memory = json_object(), *pages = json_array();
-        int64_t swap = res->memory_swap_limit_bytes;
-        int r;
-
-        if (res->memory_limit_bytes > 0 && swap > 0 && swap < res->memory_limit_bytes) {
-                json_decref(memory);
-                json_decref(pages);
-                return error_set(
-                                error,
-                                -EINVAL,
-                                STATUS_INVALID_ARGUMENT,
-                                "memory_swap_limit_in_bytes is below memory_limit_in_bytes");
-        }
-        r = cpu_new(res, &cpu);
-        if (r >= 0)
-                r = set_object(object, "cpu", cpu);
-        else
-                json_decref(cpu);
-        if (r >= 0)
-                r = set_unless_zero(memory, "limit", res->memory_limit_bytes);
-        if (r >= 0)
-                r = set_unless_zero(memory, "swap", swap);
-        if (r >= 0)
-                r = set_object(object, "memory", memory);
-        for (size_t i = 0; i < res->n_hugepage_limits && r >= 0; i++)
-                if (res->hugepage_limits[i].limit_bytes > 0)
-                        r = json_array_append_new(
-                                            pages,
-                                            json_pack("{s:s, s:I}",
-                                                      "pageSize",
-                                                      res->hugepage_limits[i].page_size,
-                                                      "limit",
-                                                      (json_int_t) res->hugepage_limits[i].limit_bytes)) <
-                                                        0 ?
-                                        -ENOMEM :
-                                        0;
-        if (r >= 0 && json_array_size(pages) > 0)
-                r = set(object, "hugepageLimits", pages);
-        else
-                json_decref(pages);
-        if (r >= 0 && strv_length(res->unified) > 0)
-                r = set(object, "unified", pairs_new(res->unified));
-        return r;
-}
-
 static int device_rules_new(const OciSpecInput *in, json_t **ret) {
         json_t *array = json_array();
         int r = 0;
@@ -543,11 +443,13 @@ static int all_resources_new(const OciSpecInput *in, json_t **ret, Error *error)
         *ret = object;
         r = device_rules_new(in, &rules);
         if (r >= 0)
-                r = set(object, "devices", rules);
+                r = json_set(object, "devices", rules);
         if (r >= 0)
-                r = resources_add(object, &in->container->resources, error);
+                r = oci_resources_add(object, &in->container->resources, error);
         if (r >= 0 && in->pids_limit != 0)
-                r = set(object, "pids", json_pack("{s:I}", "limit", (json_int_t) in->pids_limit));
+                r = json_set(object, "pids", json_pack("{s:I}", "limit", (json_int_t) in->pids_limit));
+        if (r >= 0)
+                oci_resources_drop(object, in->controllers);
         return r;
 }
 
@@ -572,68 +474,69 @@ static int linux_new(const OciSpecInput *in, json_t **ret, Error *error) {
         if (r < 0)
                 json_decref(value);
         if (r >= 0)
-                r = set(l, "resources", value);
+                r = json_set(l, "resources", value);
         if (r >= 0)
-                r = set(l, "cgroupsPath", json_string(in->cgroups_path));
+                r = json_set(l, "cgroupsPath", json_string(in->cgroups_path));
         if (r >= 0)
                 r = namespaces_new(in, &value);
         if (r >= 0)
-                r = set(l, "namespaces", value);
+                r = json_set(l, "namespaces", value);
         if (r >= 0)
                 r = devices_new(in, &value);
         if (r >= 0)
-                r = set(l, "devices", value);
+                r = json_set(l, "devices", value);
         if (r >= 0 && propagation)
-                r = set(l, "rootfsPropagation", json_string(propagation));
+                r = json_set(l, "rootfsPropagation", json_string(propagation));
         if (r >= 0 && !in->container->privileged)
-                r = set(l, "maskedPaths", strings_new(in->container->masked_paths));
+                r = json_set(l, "maskedPaths", json_new_strings(in->container->masked_paths));
         if (r >= 0 && !in->container->privileged)
-                r = set(l, "readonlyPaths", strings_new(in->container->readonly_paths));
+                r = json_set(l, "readonlyPaths", json_new_strings(in->container->readonly_paths));
         if (r >= 0)
                 *ret = TAKE_PTR(l);
         return r;
 }
 
-static int dump(json_t *json, char **ret) {
-        *ret = json_dumps(json, JSON_COMPACT);
-        return *ret ? 0 : -ENOMEM;
-}
-
 int oci_spec_format(const OciSpecInput *in, char **ret, Error *error) {
         _cleanup_json_ json_t *spec = json_object(), *mounts = json_array(),
-                              *annotations = pairs_new(in->container->annotations);
+                              *annotations = json_new_pairs(in->container->annotations);
         json_t *value = NULL;
         int r;
 
-        r = set(spec, "ociVersion", json_string(OCI_VERSION));
+        r = json_set(spec, "ociVersion", json_string(OCI_VERSION));
         if (r >= 0)
                 r = process_new(in, &value, error);
         if (r >= 0)
-                r = set(spec, "process", value);
+                r = json_set(spec, "process", value);
         if (r >= 0)
-                r = set(spec,
-                        "root",
-                        json_pack("{s:s, s:b}",
-                                  "path",
-                                  in->root_path,
-                                  "readonly",
-                                  in->container->readonly_rootfs));
+                r = json_set(spec,
+                             "root",
+                             json_pack("{s:s, s:b}",
+                                       "path",
+                                       in->root_path,
+                                       "readonly",
+                                       in->container->readonly_rootfs));
         if (r >= 0)
                 r = add_base_mounts(in, mounts);
         if (r >= 0)
                 r = add_client_mounts(in, mounts, error);
         if (r >= 0)
-                r = set(spec, "mounts", json_incref(mounts));
+                r = json_set(spec, "mounts", json_incref(mounts));
         PAIRS_FOREACH(p, in->annotations)
         if (r >= 0)
-                r = set(annotations, p[0], json_string(p[1]));
+                r = json_set(annotations, p[0], json_string(p[1]));
         if (r >= 0)
-                r = set(spec, "annotations", json_incref(annotations));
+                r = oci_resources_annotate(
+                                &in->container->resources,
+                                in->pids_limit,
+                                in->controllers,
+                                annotations);
+        if (r >= 0)
+                r = json_set(spec, "annotations", json_incref(annotations));
         if (r >= 0)
                 r = linux_new(in, &value, error);
         if (r >= 0)
-                r = set(spec, "linux", value);
-        return r < 0 ? r : dump(spec, ret);
+                r = json_set(spec, "linux", value);
+        return r < 0 ? r : json_dump(spec, ret);
 }
 
 int oci_process_format(
@@ -653,16 +556,8 @@ int oci_process_format(
         process = json_object_get(root, "process");
         if (!json_is_object(process))
                 return error_set(error, -EINVAL, STATUS_INTERNAL, "config.json has no process");
-        r = set(process, "args", strings_new(args));
+        r = json_set(process, "args", json_new_strings(args));
         if (r >= 0)
-                r = set(process, "terminal", json_boolean(terminal));
-        return r < 0 ? r : dump(process, ret);
-}
-
-int oci_resources_format(const ContainerResources *resources, char **ret, Error *error) {
-        _cleanup_json_ json_t *object = json_object();
-        int r;
-
-        r = resources_add(object, resources, error);
-        return r < 0 ? r : dump(object, ret);
+                r = json_set(process, "terminal", json_boolean(terminal));
+        return r < 0 ? r : json_dump(process, ret);
 }

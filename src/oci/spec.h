@@ -35,6 +35,7 @@ typedef struct OciSpecInput {
         uint64_t capabilities, ambient_capabilities; /* bit masks */
         bool inheritable_capabilities;
         int64_t pids_limit;    /* -1: none */
+        unsigned controllers;  /* mask of OCI_CONTROLLER(), those that this node has */
         int oom_score_adj_min; /* lowest value that can be set here */
 
         /* Namespaces: NULL for that of the host; "" for a new one; else its path. */
@@ -64,6 +65,3 @@ int oci_process_format(
                 bool terminal,
                 char **ret,
                 Error *error);
-
-/* linux.resources for "update": what is given, nothing else. */
-int oci_resources_format(const ContainerResources *resources, char **ret, Error *error);

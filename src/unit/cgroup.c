@@ -55,6 +55,17 @@ int cgroup_open(const char *path) {
         return whole ? open_at(AT_FDCWD, whole, O_PATH | O_DIRECTORY, 0) : -ENOMEM;
 }
 
+int cgroup_read_controllers(char ***ret) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = read_file_at(AT_FDCWD, CGROUP_ROOT "/cgroup.controllers", CGROUP_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        text[strcspn(text, "\n")] = '\0';
+        return strv_split(text, " ", ret);
+}
+
 bool cgroup_is_unified(void) {
         struct statfs s;
 

@@ -24,6 +24,9 @@ int cgroup_open(const char *path);
 /* Whether PID 1's tree is version 2. */
 bool cgroup_is_unified(void);
 
+/* Names of the controllers that units of this node can have; owned by the caller. 0 or negative errno. */
+int cgroup_read_controllers(char ***ret);
+
 /* SIGKILL to everything in it and below. 0 also when it is gone. */
 int cgroup_kill(const char *path);
 

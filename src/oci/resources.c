@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/resources.h"
+
+#include <inttypes.h>
+
+#include "basic/str.h"
+#include "format/json-build.h"
+
+/* cgroup v1 shares 2..262144 as v2 weight 1..10000, as the kubelet and the runtimes convert. */
+#define SHARES_MIN 2
+#define SHARES_MAX 262144
+#define WEIGHT_MAX 10000
+#define DEFAULT_PERIOD_USEC 100000
+
+static const char *const controllers[_OCI_CONTROLLER_MAX] = {
+        [OCI_CONTROLLER_CPU] = "cpu",       [OCI_CONTROLLER_CPUSET] = "cpuset",
+        [OCI_CONTROLLER_MEMORY] = "memory", [OCI_CONTROLLER_PIDS] = "pids",
+        [OCI_CONTROLLER_IO] = "io",         [OCI_CONTROLLER_HUGETLB] = "hugetlb",
+};
+
+/* Which part of "linux.resources" needs what. */
+static const struct {
+        const char *object, *key; /* key NULL: the whole object */
+        OciController controller;
+} parts[] = {
+        { "cpu", "shares", OCI_CONTROLLER_CPU },  { "cpu", "quota", OCI_CONTROLLER_CPU },
+        { "cpu", "period", OCI_CONTROLLER_CPU },  { "cpu", "cpus", OCI_CONTROLLER_CPUSET },
+        { "cpu", "mems", OCI_CONTROLLER_CPUSET }, { "memory", NULL, OCI_CONTROLLER_MEMORY },
+        { "pids", NULL, OCI_CONTROLLER_PIDS },    { "hugepageLimits", NULL, OCI_CONTROLLER_HUGETLB },
+};
+
+const char *oci_controller_to_string(OciController controller) {
+        return controllers[controller];
+}
+
+unsigned oci_controllers_parse(char *const *names) {
+        unsigned mask = 0;
+
+        for (size_t i = 0; i < _OCI_CONTROLLER_MAX; i++)
+                if (strv_contains(names, controllers[i]))
+                        mask |= OCI_CONTROLLER(i);
+        return mask;
+}
+
+static int cpu_new(const ContainerResources *res, json_t **ret) {
+        json_t *cpu = json_object();
+        int r;
+
+        *ret = cpu;
+        r = json_set_unless_zero(cpu, "shares", res->cpu_shares);
+        if (r >= 0)
+                r = json_set_unless_zero(cpu, "quota", res->cpu_quota_usec);
+        if (r >= 0)
+                r = json_set_unless_zero(cpu, "period", res->cpu_period_usec);
+        if (r >= 0 && !isempty(res->cpuset_cpus))
+                r = json_set(cpu, "cpus", json_string(res->cpuset_cpus));
+        if (r >= 0 && !isempty(res->cpuset_mems))
+                r = json_set(cpu, "mems", json_string(res->cpuset_mems));
+        return r;
+}
+
+int oci_resources_add(json_t *object, const ContainerResources *res, Error *error) {
+        json_t *cpu, *memory = json_object(), *pages = json_array();
+        int64_t swap = res->memory_swap_limit_bytes;
+        int r;
+
+        if (res->memory_limit_bytes > 0 && swap > 0 && swap < res->memory_limit_bytes) {
+                json_decref(memory);
+                json_decref(pages);
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "memory_swap_limit_in_bytes is below memory_limit_in_bytes");
+        }
+        r = cpu_new(res, &cpu);
+        if (r >= 0)
+                r = json_set_object(object, "cpu", cpu);
+        else
+                json_decref(cpu);
+        if (r >= 0)
+                r = json_set_unless_zero(memory, "limit", res->memory_limit_bytes);
+        if (r >= 0)
+                r = json_set_unless_zero(memory, "swap", swap);
+        if (r >= 0)
+                r = json_set_object(object, "memory", memory);
+        for (size_t i = 0; i < res->n_hugepage_limits && r >= 0; i++)
+                if (res->hugepage_limits[i].limit_bytes > 0)
+                        r = json_array_append_new(
+                                            pages,
+                                            json_pack("{s:s, s:I}",
+                                                      "pageSize",
+                                                      res->hugepage_limits[i].page_size,
+                                                      "limit",
+                                                      (json_int_t) res->hugepage_limits[i].limit_bytes)) <
+                                                        0 ?
+                                        -ENOMEM :
+                                        0;
+        if (r >= 0 && json_array_size(pages) > 0)
+                r = json_set(object, "hugepageLimits", pages);
+        else
+                json_decref(pages);
+        if (r >= 0 && strv_length(res->unified) > 0)
+                r = json_set(object, "unified", json_new_pairs(res->unified));
+        return r;
+}
+
+/* "memory.high" needs memory; what belongs to no controller ("cgroup.freeze") stays. */
+static bool unified_is_possible(const char *key, unsigned mask) {
+        for (size_t i = 0; i < _OCI_CONTROLLER_MAX; i++) {
+                const char *rest = startswith(key, controllers[i]);
+
+                if (rest && *rest == '.')
+                        return mask & OCI_CONTROLLER(i);
+        }
+        return true;
+}
+
+void oci_resources_drop(json_t *object, unsigned mask) {
+        json_t *unified = json_object_get(object, "unified"), *value;
+        const char *key;
+        void *next;
+
+        FOREACH_ELEMENT(p, parts) {
+                if (mask & OCI_CONTROLLER(p->controller))
+                        continue;
+                (void) json_object_del(
+                                p->key ? json_object_get(object, p->object) : object,
+                                p->key ?: p->object);
+        }
+        json_object_foreach_safe(unified, next, key, value) if (!unified_is_possible(key, mask))(void)
+                        json_object_del(unified, key); /* it is there */
+}
+
+static int annotate(json_t *annotations, const char *property, uint64_t value) {
+        json_t *text = json_sprintf("uint64 %" PRIu64, value);
+        _cleanup_free_ char *key = str_join("org.systemd.property.", property, NULL);
+
+        if (!key) {
+                json_decref(text);
+                return -ENOMEM;
+        }
+        return json_set(annotations, key, text);
+}
+
+int oci_resources_annotate(
+                const ContainerResources *res,
+                int64_t pids_limit,
+                unsigned mask,
+                json_t *annotations) {
+        uint64_t period = res->cpu_period_usec > 0 ? (uint64_t) res->cpu_period_usec : DEFAULT_PERIOD_USEC;
+        int r = 0;
+
+        if (!(mask & OCI_CONTROLLER(OCI_CONTROLLER_CPU)) && res->cpu_shares >= SHARES_MIN)
+                r = annotate(annotations,
+                             "CPUWeight",
+                             1 +
+                                             ((uint64_t) MIN(res->cpu_shares, SHARES_MAX) - SHARES_MIN) *
+                                                             (WEIGHT_MAX - 1) / (SHARES_MAX - SHARES_MIN));
+        if (r >= 0 && !(mask & OCI_CONTROLLER(OCI_CONTROLLER_CPU)) && res->cpu_quota_usec > 0)
+                r = annotate(annotations,
+                             "CPUQuotaPerSecUSec",
+                             (uint64_t) res->cpu_quota_usec * USEC_PER_SEC / period);
+        if (r >= 0 && !(mask & OCI_CONTROLLER(OCI_CONTROLLER_MEMORY)) && res->memory_limit_bytes > 0)
+                r = annotate(annotations, "MemoryMax", (uint64_t) res->memory_limit_bytes);
+        if (r >= 0 && !(mask & OCI_CONTROLLER(OCI_CONTROLLER_PIDS)) && pids_limit > 0)
+                r = annotate(annotations, "TasksMax", (uint64_t) pids_limit);
+        return r;
+}
+
+int oci_resources_format(const ContainerResources *resources, unsigned mask, char **ret, Error *error) {
+        _cleanup_json_ json_t *object = json_object();
+        int r;
+
+        r = oci_resources_add(object, resources, error);
+        if (r < 0)
+                return r;
+        oci_resources_drop(object, mask);
+        return json_dump(object, ret);
+}
