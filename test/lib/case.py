@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What cases in Python share: nodes, a CRI client, and the result lines that test/run reads.
+
+    from case import Node, check, main
+
+    def test_version(node):
+        check(node.cri.Version().runtime_name == "cri-o", "runtime_name")
+
+    main(globals())
+
+main() boots a node of $SUITE, runs every function test_*(node) in the order of the file, prints a result line for each
+(an exception is the reason of a failure), and takes the node down.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+import grpc
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+SUITE = os.environ.get("SUITE", "bookworm")
+REGISTRY = "127.0.0.1:5000"
+BUSYBOX = REGISTRY + "/busybox"
+CALL_TIMEOUT = 60
+
+
+class Failed(Exception):
+    """A check did not hold; its text is the reason."""
+
+
+class Skipped(Exception):
+    """The case can not run here; its text is the reason."""
+
+
+def check(condition, reason):
+    if not condition:
+        raise Failed(reason)
+
+
+def equal(got, expected, what=""):
+    check(got == expected, f"{what}: got {got!r}, expected {expected!r}")
+
+
+def wait_for(seconds, what, condition, pause=0.05):
+    """Returns the first true value of condition()."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        check(time.monotonic() < deadline, f"waited {seconds} s for {what} in vain")
+        time.sleep(pause)
+
+
+def load_cri():
+    """The messages of proto/cri.proto, compiled for this run."""
+    out = tempfile.mkdtemp(prefix="crio-proto-")
+    proto = os.path.join(TOP, "proto")
+    subprocess.run(["protoc", "-I", proto, "--python_out", out, "cri.proto"], check=True)
+    sys.path.insert(0, out)
+    module = importlib.import_module("cri_pb2")
+    subprocess.run(["rm", "-rf", out], check=True)
+    return module
+
+
+cri = load_cri()
+
+
+class Cri:
+    """A client: every call of both services is a method that takes a request message, or the request's fields."""
+
+    def __init__(self, socket):
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        self.channel = grpc.insecure_channel("unix:" + socket, options=options)
+        self.methods = {}
+        for service in cri.DESCRIPTOR.services_by_name.values():
+            for method in service.methods:
+                path = f"/{service.full_name}/{method.name}"
+                request = getattr(cri, method.input_type.name)
+                reply = getattr(cri, method.output_type.name)
+                kind = self.channel.unary_stream if method.name.startswith("Stream") else self.channel.unary_unary
+                call = kind(path, request_serializer=request.SerializeToString, response_deserializer=reply.FromString)
+                self.methods[method.name] = (call, request)
+
+    def __getattr__(self, name):
+        try:
+            call, request = self.methods[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+        def invoke(message=None, timeout=CALL_TIMEOUT, **fields):
+            return call(message if message is not None else request(**fields), timeout=timeout)
+
+        invoke.future = lambda message=None, timeout=CALL_TIMEOUT, **fields: call.future(
+            message if message is not None else request(**fields), timeout=timeout
+        )
+        return invoke
+
+    def close(self):
+        self.channel.close()
+
+
+def refused(code, call, *args, words=(), **kwargs):
+    """The call has to fail with this status code, and its text to hold these words. Returns the text."""
+    try:
+        call(*args, **kwargs)
+    except grpc.RpcError as e:
+        check(e.code().name == code, f"got {e.code().name} ({e.details()}), expected {code}")
+        for word in words:
+            check(word in e.details(), f"the text {e.details()!r} does not name {word!r}")
+        return e.details()
+    raise Failed(f"was accepted, expected {code}")
+
+
+class Node:
+    """A booted node. Use as a context manager, or call down()."""
+
+    def __init__(self, *options, suite=SUITE, name=None):
+        self.name = name or f"c{os.getpid()}-{os.urandom(2).hex()}"
+        subprocess.run([f"{TOP}/test/node", "up", self.name, "--suite", suite, *options], check=True, timeout=900)
+        self.root = subprocess.run(
+            [f"{TOP}/test/node", "root", self.name], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        self._cri = None
+        self.n = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+
+    def down(self):
+        if self._cri:
+            self._cri.close()
+        subprocess.run([f"{TOP}/test/node", "down", self.name], timeout=120)
+
+    @property
+    def leader(self):
+        """PID of the node's PID 1, as this machine sees it."""
+        with open(f"/run/crio-test/{self.name}/nspawn.pid") as f:
+            pid = f.read().strip()
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            return int(f.read().split()[0])
+
+    def path(self, path):
+        """A path of the node, also below its /run, as a path of this machine."""
+        return f"/proc/{self.leader}/root{path}"
+
+    def read(self, path):
+        with open(self.path(path)) as f:
+            return f.read()
+
+    def write(self, path, text):
+        with open(self.path(path), "w") as f:
+            f.write(text)
+
+    def run(self, *command, timeout=60, check=True, input=None):
+        """Runs a command in the node (one string: by sh -c); returns its output."""
+        argv = ["sh", "-c", command[0]] if len(command) == 1 else list(command)
+        done = subprocess.run(
+            [f"{TOP}/test/node", "exec", self.name, *argv],
+            stdin=subprocess.DEVNULL if input is None else None,
+            input=input,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
+        if check and done.returncode != 0:
+            raise Failed(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def status(self, *command, timeout=60):
+        """Exit status of a command."""
+        argv = ["sh", "-c", command[0]] if len(command) == 1 else list(command)
+        return subprocess.run(
+            [f"{TOP}/test/node", "exec", self.name, *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+        ).returncode
+
+    @property
+    def cri(self):
+        if not self._cri:
+            self._cri = Cri(self.path("/run/crio/crio.sock"))
+        return self._cri
+
+    # Short forms of what most cases do.
+
+    def pull(self, image=BUSYBOX):
+        return self.cri.PullImage(image=cri.ImageSpec(image=image)).image_ref
+
+    def pod_config(self, name=None, **fields):
+        self.n += 1
+        name = name or f"pod{self.n}"
+        config = cri.PodSandboxConfig(
+            metadata=cri.PodSandboxMetadata(name=name, namespace="default", uid="uid-" + name),
+            log_directory="/var/log/pods/" + name,
+        )
+        config.linux.SetInParent()
+        config.MergeFrom(cri.PodSandboxConfig(**fields))
+        return config
+
+    def host_pod_config(self, name=None, **fields):
+        config = self.pod_config(name, **fields)
+        config.linux.security_context.namespace_options.network = cri.NODE
+        return config
+
+    def run_pod(self, config=None):
+        config = config or self.pod_config()
+        return self.cri.RunPodSandbox(config=config).pod_sandbox_id, config
+
+    def container_config(self, name=None, command=("sleep", "1000"), image=BUSYBOX, **fields):
+        self.n += 1
+        name = name or f"c{self.n}"
+        config = cri.ContainerConfig(
+            metadata=cri.ContainerMetadata(name=name),
+            image=cri.ImageSpec(image=image),
+            command=list(command),
+            log_path=name + ".log",
+        )
+        config.linux.SetInParent()
+        config.MergeFrom(cri.ContainerConfig(**fields))
+        return config
+
+    def create(self, pod, config=None, pod_config=None):
+        return self.cri.CreateContainer(
+            pod_sandbox_id=pod, config=config or self.container_config(), sandbox_config=pod_config
+        ).container_id
+
+    def start(self, pod, config=None, pod_config=None):
+        container = self.create(pod, config, pod_config)
+        self.cri.StartContainer(container_id=container)
+        return container
+
+    def container_state(self, container):
+        return self.cri.ContainerStatus(container_id=container).status
+
+    def wait_exited(self, container, seconds=20):
+        return wait_for(
+            seconds,
+            "the container to end",
+            lambda: (s := self.container_state(container)).state == cri.CONTAINER_EXITED and s,
+        )
+
+    def exec(self, container, *command, timeout=20):
+        return self.cri.ExecSync(container_id=container, cmd=list(command), timeout=timeout)
+
+    def kill_crio(self, signal="KILL"):
+        """Ends crio by a signal and waits until a new one serves."""
+        old = self.run("systemctl show -p MainPID --value crio.service").strip()
+        self.run("systemctl", "kill", "--kill-whom=main", f"--signal={signal}", "crio.service")
+        self.wait_crio(other_than=old)
+
+    def wait_crio(self, other_than=""):
+        def serves():
+            pid = self.run("systemctl show -p MainPID --value crio.service").strip()
+            return pid not in ("0", other_than) and self.status("crictl", "version") == 0
+
+        wait_for(30, "crio to serve again", serves)
+
+    def remains(self):
+        """What pods leave in a node, as a dict of lists; all empty after everything was removed."""
+
+        def lines(command):
+            return [l for l in self.run(command, check=False).splitlines() if l.strip()]
+
+        return {
+            "units": lines(
+                "systemctl list-units --all --plain --no-legend 'crio-*' 'kubepods-*' | "
+                "grep -vE '^crio-(iod|streamd)[.@]|^crio[.]' | cut -d' ' -f1"
+            ),
+            "pods": lines("ls /run/crio/pods"),
+            "containers": lines("ls /run/crio/containers"),
+            "private": lines("ls /run/crio/private/pods 2>/dev/null"),
+            "netns": lines("ls /run/netns /var/run/netns 2>/dev/null | grep -v : | sort -u"),
+            "links": lines("ip -o link | grep -oE 'veth[0-9a-f]+' | sort -u"),
+            "cni": lines("ls /var/lib/cni/results 2>/dev/null"),
+            "addresses": lines("ls /var/lib/cni/networks/*/ 2>/dev/null | grep -E '^[0-9]'"),
+            "mounts": lines("grep -oE ' /run/(netns|crio)/[^ ]*' /proc/self/mounts | grep -vE '/run/crio/private$'"),
+            "layers": [
+                c.get("id", "") for c in json.loads(self.run(
+                    "cat /var/lib/containers/storage/overlay-containers/containers.json 2>/dev/null", check=False
+                ) or "[]")
+            ],
+            "runtime": lines("ls /run/crun /run/runc 2>/dev/null | grep -v : | sort -u"),
+        }
+
+    def check_clean(self, seconds=10):
+        """Nothing of any pod or container is left."""
+        def clean():
+            found = {key: value for key, value in self.remains().items() if value}
+            clean.found = found
+            return not found
+
+        try:
+            wait_for(seconds, "everything to be gone", clean, pause=0.2)
+        except Failed as e:
+            raise Failed(f"{e}: {clean.found}") from None
+
+    def remove_all(self):
+        """Removes all pods by the CRI."""
+        for pod in self.cri.ListPodSandbox().items:
+            self.cri.StopPodSandbox(pod_sandbox_id=pod.id)
+            self.cri.RemovePodSandbox(pod_sandbox_id=pod.id)
+
+
+def result(name, reason=None, skip=None):
+    if reason is not None:
+        print(f"not ok - {name}: {reason}", flush=True)
+    elif skip is not None:
+        print(f"ok - {name} # skip {skip}", flush=True)
+    else:
+        print(f"ok - {name}", flush=True)
+
+
+def run_tests(names, node, prefix):
+    """Runs test_*(node) of a module; whether all passed."""
+    good = True
+    only = sys.argv[1:]
+    for name, function in list(names.items()):
+        if not name.startswith("test_") or not callable(function) or (only and name not in only):
+            continue
+        title = f"{prefix}{name[5:].replace('_', ' ')}"
+        start = time.monotonic()
+        try:
+            function(node)
+        except Skipped as e:
+            result(title, skip=str(e))
+            continue
+        except Exception as e:  # whatever it is, it is the reason
+            good = False
+            traceback.print_exc(file=sys.stdout)
+            detail = f"{e.code().name}: {e.details()}" if isinstance(e, grpc.RpcError) else f"{type(e).__name__}: {e}"
+            result(title, reason=re.sub(r"\s+", " ", detail)[:600])
+            continue
+        print(f"{title}: {time.monotonic() - start:.1f} s")
+        result(title)
+    return good
+
+
+def main(names, *options):
+    prefix = f"{os.path.basename(sys.argv[0])} {SUITE}: "
+    with contextlib.ExitStack() as stack:
+        node = stack.enter_context(Node(*options))
+        good = run_tests(names, node, prefix)
+        if not good:
+            print(node.run("journalctl --no-pager -q -u crio -u crio-iod | tail -n 40", check=False))
+    sys.exit(0 if good else 1)
