@@ -25,6 +25,7 @@
 #include "core/runtime.h"
 #include "image/store.h"
 #include "peer/iod.h"
+#include "unit/cgroup.h"
 #include "unit/unit-spec.h"
 
 #define PIDFILE_MAX 32
@@ -325,6 +326,9 @@ int container_read_pid(Container *c) {
         if (r < 0)
                 return r;
         c->pid = (int) pid;
+        free(c->process_cgroup);
+        c->process_cgroup = NULL;
+        (void) cgroup_path_from_pid(c->pid, &c->process_cgroup); /* it ended: nothing runs in it any more */
         return 0;
 }
 

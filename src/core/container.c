@@ -42,6 +42,7 @@ static const JsonField container_fields[] = {
         { ROW(INT64, gid) },
         { ROW(INT64S, groups), .n_offset = offsetof(Container, n_groups) },
         { ROW(INT, pid) },
+        { ROW(STRING, process_cgroup) },
         {},
 };
 
@@ -284,13 +285,10 @@ int container_watch(Container *c, Error *error) {
 
 /* Whether a process is in the scope of this container: its number may have been given to another one. */
 static bool container_owns_pid(const Container *c, pid_t pid) {
-        _cleanup_free_ char *path = NULL, *text = NULL, *cgroup = container_get_cgroup_path(c);
+        _cleanup_free_ char *of_process = NULL, *cgroup = container_get_cgroup_path(c);
 
-        if (!cgroup || asprintf(&path, "/proc/%d/cgroup", (int) pid) < 0)
-                return false;
-        if (read_file_at(AT_FDCWD, path, PATH_MAX, &text, NULL) < 0)
-                return false;
-        return strstr(text, path_basename(cgroup));
+        return cgroup && cgroup_path_from_pid(pid, &of_process) >= 0 &&
+                        strstr(of_process, path_basename(cgroup));
 }
 
 int container_open_process(Container *c) {

@@ -58,6 +58,7 @@ struct Container {
         int64_t *groups;
         size_t n_groups;
         int pid;
+        char *process_cgroup; /* of its first process when it was created, below CGROUP_ROOT */
 
         int pidfd;
         bool start_failed;       /* its process was never executed; reason and message say why */
@@ -94,7 +95,7 @@ static inline bool container_is_visible(const Container *c) {
 char *container_get_directory(const Container *c, const char *file);
 char *container_get_service(const Container *c);
 char *container_get_scope(const Container *c);
-/* Below /sys/fs/cgroup. */
+/* Of its scope, below CGROUP_ROOT. */
 char *container_get_cgroup_path(const Container *c);
 /* Absolute; "" when it has no log. */
 char *container_get_log_path(const Container *c);
@@ -139,7 +140,7 @@ int container_watch(Container *c, Error *error);
 /* Holds its first process by a descriptor, if it is still there. 0 or -ESRCH. */
 int container_open_process(Container *c);
 
-/* From its pid file. */
+/* From its pid file, with the control group that the runtime chose inside the scope. */
 int container_read_pid(Container *c);
 
 /* Signal to the first process; SIGKILL goes to all processes of the container. */

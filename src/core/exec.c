@@ -81,7 +81,7 @@ static void closedirp(DIR **d) {
 }
 
 void exec_clean_all(Container *c) {
-        _cleanup_free_ char *parent = container_get_cgroup_path(c);
+        const char *parent = c->process_cgroup;
         _cleanup_free_ char *path = parent ? str_join(CGROUP_ROOT, parent, NULL) : NULL;
         _cleanup_(closedirp) DIR *dir = path ? opendir(path) : NULL;
         struct dirent *entry;
@@ -194,12 +194,16 @@ static int exec_write_process(const Container *c, char *const *args, Error *erro
         return TAKE_FD(fd);
 }
 
-/* A control group below the container's. Where that can not be (processes in the inner nodes of a tree with
- * controllers), the command runs in the container's own. */
+/* A control group below that of the container's first process, as the runtime understands --cgroup=. Where
+ * that can not be (processes in the inner nodes of a tree with controllers), the command runs in the
+ * container's own. */
 static int exec_make_cgroup(Exec *e, char **ret_name) {
-        _cleanup_free_ char *parent = container_get_cgroup_path(e->container), *path = NULL, *name = NULL;
+        _cleanup_free_ char *path = NULL, *name = NULL;
+        const char *parent = e->container->process_cgroup;
 
-        if (!parent || asprintf(&name, CGROUP_PREFIX "%" PRIu64, ++e->container->manager->n_execs) < 0)
+        if (!parent)
+                return 0;
+        if (asprintf(&name, CGROUP_PREFIX "%" PRIu64, ++e->container->manager->n_execs) < 0)
                 return -ENOMEM;
         e->cgroup = str_join(parent, "/", name, NULL);
         path = e->cgroup ? str_join(CGROUP_ROOT, e->cgroup, NULL) : NULL;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <sys/vfs.h>
 
 #include "basic/buffer.h"
@@ -47,6 +48,28 @@ int cgroup_path_from_unit(const char *slice, const char *unit, char **ret) {
                 return r;
         *ret = str_join(parent, "/", unit, NULL);
         return *ret ? 0 : -ENOMEM;
+}
+
+int cgroup_path_from_pid(pid_t pid, char **ret) {
+        _cleanup_free_ char *file = NULL, *text = NULL;
+        int r;
+
+        if (asprintf(&file, "/proc/%d/cgroup", (int) pid) < 0)
+                return -ENOMEM;
+        r = read_file_at(AT_FDCWD, file, CGROUP_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        for (const char *line = text; *line;) {
+                size_t size = strcspn(line, "\n");
+                const char *path = startswith(line, "0::"); /* the unified hierarchy */
+
+                if (path) {
+                        *ret = strndup(path, (size_t) (line + size - path));
+                        return *ret ? 0 : -ENOMEM;
+                }
+                line += size + (line[size] == '\n');
+        }
+        return -ENOENT;
 }
 
 int cgroup_open(const char *path) {

@@ -21,6 +21,9 @@ int cgroup_path_from_unit(const char *slice, const char *unit, char **ret);
 /* Descriptor of the directory (O_PATH), or negative errno. */
 int cgroup_open(const char *path);
 
+/* Control group of a process; owned by the caller. 0 or negative errno (-ENOENT: no such process). */
+int cgroup_path_from_pid(pid_t pid, char **ret);
+
 /* Whether PID 1's tree is version 2. */
 bool cgroup_is_unified(void);
 

@@ -75,7 +75,10 @@ cri = load_cri()
 
 
 class Cri:
-    """A client: every call of both services is a method that takes a request message, or the request's fields."""
+    """A client: every call of both services is a method that takes a request message, or the request's fields.
+
+    deadline: of the call, in seconds. NAME.future(...) begins a call and returns it.
+    """
 
     def __init__(self, socket):
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -96,11 +99,11 @@ class Cri:
         except KeyError:
             raise AttributeError(name) from None
 
-        def invoke(message=None, timeout=CALL_TIMEOUT, **fields):
-            return call(message if message is not None else request(**fields), timeout=timeout)
+        def invoke(message=None, deadline=CALL_TIMEOUT, **fields):
+            return call(message if message is not None else request(**fields), timeout=deadline)
 
-        invoke.future = lambda message=None, timeout=CALL_TIMEOUT, **fields: call.future(
-            message if message is not None else request(**fields), timeout=timeout
+        invoke.future = lambda message=None, deadline=CALL_TIMEOUT, **fields: call.future(
+            message if message is not None else request(**fields), timeout=deadline
         )
         return invoke
 
@@ -268,6 +271,9 @@ class Node:
             return pid not in ("0", other_than) and self.status("crictl", "version") == 0
 
         wait_for(30, "crio to serve again", serves)
+        if self._cri:
+            self._cri.close()
+            self._cri = None
 
     def remains(self):
         """What pods leave in a node, as a dict of lists; all empty after everything was removed."""
@@ -355,5 +361,5 @@ def main(names, *options):
         node = stack.enter_context(Node(*options))
         good = run_tests(names, node, prefix)
         if not good:
-            print(node.run("journalctl --no-pager -q -u crio -u crio-iod | tail -n 40", check=False))
+            print(node.run("journalctl --no-pager -q SYSLOG_IDENTIFIER=crio + SYSLOG_IDENTIFIER=crio-iod + _PID=1 | tail -n 40", check=False))
     sys.exit(0 if good else 1)
