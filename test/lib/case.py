@@ -293,7 +293,7 @@ class Node:
             "links": lines("ip -o link | grep -oE 'veth[0-9a-f]+' | sort -u"),
             "cni": lines("ls /var/lib/cni/results 2>/dev/null"),
             "addresses": lines("ls /var/lib/cni/networks/*/ 2>/dev/null | grep -E '^[0-9]'"),
-            "mounts": lines("grep -oE ' /run/(netns|crio)/[^ ]*' /proc/self/mounts | grep -vE '/run/crio/private$'"),
+            "mounts": lines("grep -oE ' /run/(netns|crio)/[^ ]*' /proc/self/mounts | grep -vE '/run/crio/private(/mnt)?$'"),
             "layers": [
                 c.get("id", "") for c in json.loads(self.run(
                     "cat /var/lib/containers/storage/overlay-containers/containers.json 2>/dev/null", check=False
