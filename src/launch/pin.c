@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,8 +72,19 @@ static int init_tmpfs(void) {
         return r < 0 ? r : mkdir_p_at(AT_FDCWD, PRIVATE_PODS, 0700);
 }
 
+/* Runs us on one processor; negative: on any. */
+static void use_processor(int processor) {
+        cpu_set_t set;
+
+        if (processor < 0)
+                return;
+        CPU_ZERO(&set);
+        CPU_SET(processor, &set);
+        (void) sched_setaffinity(0, sizeof(set), &set); /* then on any */
+}
+
 /* A child holds the new mount namespace while we pin it from outside. */
-static int init_mount_namespace(void) {
+static int pin_mount_namespace(int processor) {
         char path[sizeof("/proc//ns/mnt") + DECIMAL_MAX], byte;
         int ready[2], done[2], r;
         pid_t pid;
@@ -84,6 +96,7 @@ static int init_mount_namespace(void) {
                 return -errno;
         if (pid == 0) {
                 close_fd(done[1]);
+                use_processor(processor);
                 if (unshare(CLONE_NEWNS) < 0 || write(ready[1], "x", 1) != 1)
                         _exit(EXIT_FAILURE);
                 _exit(read(done[0], &byte, 1) == 0 ?
@@ -94,8 +107,23 @@ static int init_mount_namespace(void) {
         close_fd(ready[1]);
         (void) snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid); /* fits by construction */
         r = read(ready[0], &byte, 1) == 1 ? bind_file(path, PRIVATE_MNT_NS) : -EPERM;
+        close_fd(ready[0]);
+        close_fd(done[0]);
         close_fd(done[1]);
         (void) waitpid(pid, NULL, 0);
+        if (r < 0)
+                (void) unlink(PRIVATE_MNT_NS); /* the next try makes it */
+        return r;
+}
+
+/* The kernel pins a mount namespace only where its number is above that of the namespace we are in.
+ * Since 6.18 each processor numbers out of a range of its own, so the one that made our own namespace has to
+ * be found. */
+static int init_mount_namespace(void) {
+        int n = get_nprocs_conf(), r = -EINVAL;
+
+        for (int processor = -1; processor < n && r == -EINVAL; processor++)
+                r = pin_mount_namespace(processor);
         return r;
 }
 
