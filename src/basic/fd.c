@@ -311,12 +311,12 @@ static int rm_children(int parent_fd, const char *name, unsigned depth) {
                 return -ELOOP;
 
         /* The way to the top may lead through mounts; a mount point itself was busy above. */
-        fd = open_resolve(
-                        parent_fd,
-                        name,
-                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
-                        0,
-                        depth > 1 ? RESOLVE_NO_XDEV : 0);
+        fd =
+                        open_resolve(parent_fd,
+                                     name,
+                                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                                     0,
+                                     depth > 1 ? RESOLVE_NO_XDEV : 0);
         if (fd < 0)
                 return fd == -ENOENT ? 0 : fd;
         d = fdopendir(fd);

@@ -142,7 +142,6 @@ int store_make_layer(Store *s, const char *id, const char *parent, int staged_fd
 int store_discard_layer(Store *s, const char *id) {
         _cleanup_free_ char *path = str_join("overlay/", id, NULL), *link = NULL, *link_file = NULL,
                             *link_path = NULL, *trash = NULL;
-        _cleanup_close_ int lock_fd = -EBADF;
         char random[LINK_SIZE + 1];
         int r;
 
