@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "basic/fault.h"
 #include "basic/fd.h"
 #include "basic/hashmap.h"
 #include "basic/log.h"
@@ -206,7 +207,10 @@ static int pull_start_unit(ImagePull *p, int fd, Error *error) {
         Manager *m = p->images->manager;
         const Config *config = m->config;
         const char *const command[] = { CRIO_LIBEXECDIR "/crio-pull", NULL };
-        const char *const writable[] = { config->root, config->runroot, NULL };
+        const char *const faults = fault_get_directory(); /* of tests */
+        const char *const writable[] = { config->root, config->runroot, faults, NULL };
+        _cleanup_free_ char *environment = str_join(FAULT_ENVIRONMENT "=", strempty(faults), NULL);
+        const char *const environments[] = { environment, NULL };
         const UnitExtra extra[] = {
                 { "NoNewPrivileges", 'b', .boolean = true },
                 { "PrivateDevices", 'b', .boolean = false }, /* layers may hold device nodes */
@@ -232,7 +236,7 @@ static int pull_start_unit(ImagePull *p, int fd, Error *error) {
         _cleanup_free_ char *description = str_join("Pull of image ", p->image, NULL);
         UnitSpec spec = UNIT_SPEC_INIT;
 
-        if (!description)
+        if (!description || !environment)
                 return -ENOMEM;
         spec.description = description;
         spec.type = "exec";
@@ -240,6 +244,7 @@ static int pull_start_unit(ImagePull *p, int fd, Error *error) {
         spec.stdin_fd = fd;
         spec.collect_mode = "inactive-or-failed";
         spec.syslog_identifier = "crio-pull";
+        spec.environment = faults ? environments : NULL;
         spec.extra = extra;
         spec.n_extra = ELEMENTSOF(extra);
         return systemd_start_unit(m->systemd, p->unit, &spec, pull_on_unit, p, &p->call, error);

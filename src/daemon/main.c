@@ -17,6 +17,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "basic/fault.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/str.h"
@@ -220,6 +221,7 @@ int main(int argc, char **argv) {
         int r;
 
         log_open();
+        fault_init();
         (void) umask(0022);
         r = cli_parse(argc, argv, &cli, &error);
         if (r >= 0)

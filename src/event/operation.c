@@ -4,7 +4,9 @@
 #include <systemd/sd-event.h>
 
 #include "basic/clock.h"
+#include "basic/fault.h"
 #include "basic/log.h"
+#include "basic/str.h"
 
 /* A deadline may pass this much later, so that the kernel can bundle wake-ups. */
 #define DEADLINE_ACCURACY_USEC (10 * USEC_PER_MSEC)
@@ -35,15 +37,48 @@ static void operation_finish(Operation *op) {
         op->on_done(op, r); /* may free the object */
 }
 
+/* Tests let us die, fail or (before a step) stand still here. */
+static int operation_fault(Operation *op, const char *moment) {
+        const char *step = op->steps[op->current].name;
+        int r = fault_point(op->name, step, moment);
+
+        if (r < 0)
+                return error_set(
+                                &op->error,
+                                r,
+                                STATUS_INTERNAL,
+                                "%s: a test failed step %s:%s",
+                                op->name,
+                                step,
+                                moment);
+        return r == FAULT_HOLD ? STEP_AGAIN : STEP_DONE;
+}
+
+/* For tests: which steps there are. */
+static void operation_note(const Operation *op) {
+        _cleanup_free_ char *line = str_join("operation ", op->name, ":", NULL);
+
+        for (const OperationStep *s = op->steps; s->name && line; s++) {
+                char *longer = str_join(line, " ", s->name, NULL);
+
+                FREE_AND_REPLACE(line, longer);
+        }
+        if (line)
+                fault_note(line);
+}
+
 static void operation_undo(Operation *op) {
         log_debug("%s: failed in step %s, undoing: %s",
                   op->name,
                   op->steps[op->current].name ?: "end",
                   error_get_text(&op->error, op->result));
 
-        for (size_t i = op->current + 1; i-- > 0;)
+        for (size_t i = op->current + 1; i-- > 0;) {
+                if (op->steps[i].name)
+                        (void) fault_point(op->name, op->steps[i].name, "undo"); /* can only die here */
                 if (op->steps[i].undo)
                         op->steps[i].undo(op);
+        }
 }
 
 static int operation_on_again(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -64,6 +99,35 @@ static int operation_arm_again(Operation *op) {
                         op);
 }
 
+/* What the present step says, or said: a step may be resumed before it returns. */
+static int operation_run_step(Operation *op) {
+        int r, fault;
+
+        r = operation_fault(op, "before");
+        if (r != STEP_DONE)
+                return r;
+        op->waiting = true;
+        r = op->steps[op->current].run(op);
+        if (r == STEP_WAIT) {
+                fault = operation_fault(op, "waiting");
+                if (fault < 0)
+                        r = fault;
+                else if (op->resumed)
+                        r = op->resume_result;
+                else
+                        return STEP_WAIT;
+        }
+        op->waiting = op->resumed = false;
+        return r;
+}
+
+/* The present step is done. */
+static void operation_advance(Operation *op) {
+        op->result = MIN(operation_fault(op, "after"), 0);
+        if (op->result == 0)
+                op->current++;
+}
+
 static int operation_on_defer(sd_event_source *source, void *userdata) {
         Operation *op = userdata;
         int r;
@@ -72,17 +136,13 @@ static int operation_on_defer(sd_event_source *source, void *userdata) {
                 op->resumed = op->waiting = false;
                 op->result = op->resume_result;
                 if (op->result == 0)
-                        op->current++;
+                        operation_advance(op);
         }
 
         while (op->result == 0 && op->steps[op->current].run) {
-                op->waiting = true; /* so that a step may be resumed before it returns */
-                r = op->steps[op->current].run(op);
-                if (op->resumed && r == STEP_WAIT)
-                        r = op->resume_result;
-                else if (r == STEP_WAIT)
+                r = operation_run_step(op);
+                if (r == STEP_WAIT)
                         return 0;
-                op->waiting = op->resumed = false;
                 if (r == STEP_AGAIN) {
                         r = operation_arm_again(op);
                         if (r >= 0)
@@ -91,7 +151,7 @@ static int operation_on_defer(sd_event_source *source, void *userdata) {
                 if (r < 0)
                         op->result = r;
                 else
-                        op->current++;
+                        operation_advance(op);
         }
 
         if (op->result < 0)
@@ -146,6 +206,8 @@ int operation_start(
         }
 
         op->running = true;
+        if (fault_get_directory())
+                operation_note(op);
         return 0;
 }
 

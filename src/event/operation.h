@@ -9,6 +9,9 @@
  * one way: undo from the current step backwards, then the completions, each exactly once; the last one is
  * the owner's and the last touch of the object, so that it may free it there.
  *
+ * Each step is a fault point (basic/fault.h) "NAME/STEP": before it runs, waiting for what it armed, after
+ * it is done, undo before it is taken back.
+ *
  * Anybody can join a running operation (OperationWaiter) and leave it again; the work goes on without them.
  */
 

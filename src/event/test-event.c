@@ -6,6 +6,8 @@
 #include <systemd/sd-event.h>
 
 #include "basic/buffer.h"
+#include "basic/fault.h"
+#include "basic/fd.h"
 #include "basic/str.h"
 #include "basic/test.h"
 #include "event/child.h"
@@ -151,6 +153,77 @@ static void test_operation_cancel_early(void) {
         buffer_done(&w.trace);
 }
 
+/* A fault at each moment of the step in the middle. */
+static void test_operation_fault(void) {
+        static const struct {
+                const char *armed;
+                int r;
+                const char *trace;
+        } cases[] = {
+                { "fail test/b:before\n", -EIO, "aBA." },
+                { "fail test/b:waiting\n", -EIO, "abBA." },
+                { "fail test/b:after\n", -EIO, "abBA." },
+                { "fail test/c:after\n", -EIO, "abcBA." },
+                { "fail other/b:before\nfail test/b\nfail\n", 0, "abc." },
+        };
+        char directory[] = "/tmp/test-fault-XXXXXX";
+
+        ASSERT_TRUE(mkdtemp(directory) != NULL);
+        ASSERT_EQ(setenv(FAULT_ENVIRONMENT, directory, 1), 0);
+        fault_init();
+        FOREACH_ELEMENT(c, cases) {
+                _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+                _cleanup_close_ int fd = open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
+                Work w = { .trace = BUFFER_INIT(64) };
+
+                ASSERT_OK(write_file_atomic_at(fd, "armed", c->armed, strlen(c->armed), 0600, 0));
+                ASSERT_OK(sd_event_new(&event));
+                ASSERT_OK(operation_start(&w.operation, "test", event, steps, USEC_INFINITY, work_on_done));
+                ASSERT_OK(sd_event_run(event, TEST_TIMEOUT_USEC));
+                operation_resume(&w.operation, 0);
+                run_until(event, &w.done);
+                ASSERT_EQ(w.r, c->r);
+                ASSERT_STREQ(w.trace.data, c->trace);
+                operation_done(&w.operation);
+                buffer_done(&w.trace);
+        }
+        ASSERT_EQ(unsetenv(FAULT_ENVIRONMENT), 0);
+        fault_init();
+        ASSERT_OK(rm_rf_at(AT_FDCWD, directory));
+}
+
+/* It stands still until the line is taken out, and can be cancelled meanwhile. */
+static void test_operation_hold(void) {
+        char directory[] = "/tmp/test-fault-XXXXXX";
+
+        ASSERT_TRUE(mkdtemp(directory) != NULL);
+        ASSERT_EQ(setenv(FAULT_ENVIRONMENT, directory, 1), 0);
+        fault_init();
+        for (unsigned cancel = 0; cancel < 2; cancel++) {
+                _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+                _cleanup_close_ int fd = open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
+                Work w = { .trace = BUFFER_INIT(64) };
+
+                ASSERT_OK(write_file_atomic_at(fd, "armed", "hold test/a:before\n", 19, 0600, 0));
+                ASSERT_OK(sd_event_new(&event));
+                ASSERT_OK(operation_start(&w.operation, "test", event, steps, USEC_INFINITY, work_on_done));
+                for (unsigned i = 0; i < 3; i++)
+                        ASSERT_OK(sd_event_run(event, TEST_TIMEOUT_USEC));
+                ASSERT_NULL(w.trace.data);
+                if (cancel)
+                        operation_cancel(&w.operation, -ECANCELED);
+                ASSERT_OK(write_file_atomic_at(fd, "armed", "", 0, 0600, 0));
+                for (unsigned i = 0; i < 100 && !w.trace.data; i++)
+                        ASSERT_OK(sd_event_run(event, TEST_TIMEOUT_USEC));
+                ASSERT_STREQ(w.trace.data, cancel ? "A." : "ab");
+                operation_done(&w.operation);
+                buffer_done(&w.trace);
+        }
+        ASSERT_EQ(unsetenv(FAULT_ENVIRONMENT), 0);
+        fault_init();
+        ASSERT_OK(rm_rf_at(AT_FDCWD, directory));
+}
+
 typedef struct Run {
         bool done;
         int r, exit_code, term_signal, check;
@@ -255,6 +328,8 @@ static void test_child_absent(void) {
 
 TEST_MAIN(TEST(test_operation),
           TEST(test_operation_cancel_early),
+          TEST(test_operation_fault),
+          TEST(test_operation_hold),
           TEST(test_child),
           TEST(test_child_fds),
           TEST(test_child_absent));

@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "basic/fault.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/str.h"
@@ -179,6 +180,15 @@ static int peer_on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error 
         return 0;
 }
 
+/* Tests let us die or refuse before a call is looked at. */
+static int peer_on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        const char *member = sd_bus_message_get_member(m);
+
+        if (!member || fault_point("iod", member, "before") >= 0)
+                return 0;
+        return sd_bus_reply_method_errnof(m, EIO, "a test failed %s", member);
+}
+
 static int peer_new(Server *server, int fd) {
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         sd_id128_t id;
@@ -202,6 +212,8 @@ static int peer_new(Server *server, int fd) {
                 r = sd_bus_start(bus);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, server->event, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0 && fault_get_directory())
+                r = sd_bus_add_filter(bus, NULL, peer_on_message, server);
         if (r >= 0)
                 r = sd_bus_add_object_vtable(bus, NULL, IOD_PATH, IOD_INTERFACE, vtable, server);
         if (r >= 0)
@@ -307,6 +319,7 @@ int main(void) {
         (void) sigprocmask(SIG_BLOCK, &set, NULL); /* valid arguments */
         (void) umask(0027);
         log_open();
+        fault_init();
 
         r = run(&server);
         if (r < 0)
