@@ -18,6 +18,7 @@
 #include "core/manager.h"
 #include "core/pod.h"
 #include "core/signals.h"
+#include "oci/annotation.h"
 #include "unit/cgroup.h"
 
 #define STATE_FILE "state.json"
@@ -50,6 +51,7 @@ static int container_register(Container *c, Pod *p, Error *error) {
         Manager *m = p->manager;
         int r;
 
+        annotations_filter(c->config.annotations, p->runtime->allowed_annotations);
         if (asprintf(&c->reservation, "container/%s/%s/%" PRIi64, p->id, c->config.name, c->config.attempt) <
             0) {
                 c->reservation = NULL;

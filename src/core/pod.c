@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "core/container.h"
 #include "core/manager.h"
+#include "oci/annotation.h"
 
 #define STATE_FILE "state.json"
 #define STATE_MAX (16 * MIB)
@@ -59,6 +60,7 @@ static int pod_register(Pod *p, Manager *m, Error *error) {
                                 STATUS_INVALID_ARGUMENT,
                                 "runtime handler %s is not configured",
                                 p->config.runtime_handler);
+        annotations_filter(p->config.annotations, p->runtime->allowed_annotations);
         p->reservation = format_reservation(&p->config);
         if (!p->reservation)
                 return -ENOMEM;
