@@ -8,6 +8,7 @@
 
 #include "basic/macros.h"
 
+/* Now, as µs of CLOCK_MONOTONIC and as ns of CLOCK_REALTIME. */
 uint64_t now_usec(void);
 int64_t now_realtime_nsec(void);
 

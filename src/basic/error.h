@@ -80,6 +80,7 @@ void error_move(Error *to, Error *from);
 /* Copies @from over what @to holds. Without memory the text is dropped and the status stays. */
 void error_copy(Error *to, const Error *from);
 
+/* NULL counts as not set. */
 static inline bool error_is_set(const Error *error) {
         return error && error->status != STATUS_OK;
 }

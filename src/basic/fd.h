@@ -40,6 +40,7 @@ int fd_reopen(int fd, int flags);
 /* A duplicate with O_CLOEXEC, at 3 or above. */
 int fd_dup(int fd);
 
+/* Sets or clears O_NONBLOCK. 0 or negative errno. */
 int fd_set_nonblock(int fd, bool nonblock);
 
 /* Number of bytes read, less than @size only at the end of the file; negative errno. */

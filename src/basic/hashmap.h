@@ -38,6 +38,7 @@ void *hashmap_get(const Hashmap *m, const char *key);
 /* Takes it out and returns the value, NULL when the key is absent. */
 void *hashmap_remove(Hashmap *m, const char *key);
 
+/* Number of entries; 0 for NULL. */
 size_t hashmap_size(const Hashmap *m);
 
 /* First value in insertion order, or NULL. */

@@ -7,6 +7,7 @@
 
 #include "basic/macros.h"
 
+/* Not whether it is clean: "/../x" is absolute. */
 static inline bool path_is_absolute(const char *path) {
         return path[0] == '/';
 }

@@ -11,6 +11,7 @@
 
 #define STRV_FOREACH(s, l) for (char *const *s = (char *const *) (l); s && *s; s++)
 
+/* Neither may be NULL. */
 static inline bool streq(const char *a, const char *b) {
         return strcmp(a, b) == 0;
 }
@@ -20,10 +21,12 @@ static inline bool streq_null(const char *a, const char *b) {
         return a == b || (a && b && streq(a, b));
 }
 
+/* NULL or "". */
 static inline bool isempty(const char *s) {
         return !s || !*s;
 }
 
+/* NULL becomes "". */
 static inline const char *strempty(const char *s) {
         return s ?: "";
 }
@@ -59,6 +62,7 @@ char **strv_free(char **l);
 DEFINE_CLEANUP(char **, strv_free);
 #define _cleanup_strv_ _cleanup_(strv_freep)
 
+/* Number of strings; a deep copy (NULL without memory); look-up and comparison, both in order. */
 size_t strv_length(char *const *l);
 char **strv_copy(char *const *l);
 bool strv_contains(char *const *l, const char *s);

@@ -25,6 +25,7 @@ typedef struct TestCase {
 #define TEST_ALLOC(f)                                                                                       \
         { #f, f, true }
 
+/* Runs the cases; the first failure aborts, so that a sanitizer or a core dump shows the place. */
 int test_main(const TestCase *cases, size_t n_cases);
 #define TEST_MAIN(...)                                                                                      \
         int main(void) {                                                                                    \
@@ -36,6 +37,7 @@ int test_main(const TestCase *cases, size_t n_cases);
 /* Whether an allocation was made to fail in this run. */
 bool test_allocation_failed(void);
 
+/* Prints the place and the text, and aborts. For the macros below. */
 _noreturn_ void test_fail(const char *file, int line, const char *format, ...) _printf_(3, 4);
 
 /* Says why and exits with 77, which Meson counts as skipped. */

@@ -87,6 +87,7 @@ DEFINE_CLEANUP(Container *, container_free);
 int container_save(Container *c, Error *error);
 int container_load(Manager *m, const char *id, Container **ret, Error *error);
 
+/* Whether clients may see it. */
 static inline bool container_is_visible(const Container *c) {
         return c->state != CONTAINER_CREATING;
 }

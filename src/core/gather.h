@@ -20,6 +20,7 @@ typedef struct Gather {
         Error error;
 } Gather;
 
+/* Starts afresh; @op is resumed when the last one ended. */
 void gather_begin(Gather *g, Operation *op);
 
 /* A waiter for operation_join(); NULL without memory (then gather_end() fails). */

@@ -21,6 +21,7 @@ typedef struct ImageAuth {
         const char *username, *password, *identity_token, *registry_token;
 } ImageAuth;
 
+/* Opens the store that the configuration names. 0, or negative errno with a text. */
 int images_new(Manager *m, Images **ret, Error *error);
 Images *images_free(Images *i);
 DEFINE_CLEANUP(Images *, images_free);
@@ -31,16 +32,16 @@ void images_refresh(Images *i);
 /* "repository@digest" of an image where it has one, else its id. NULL without memory. */
 char *image_format_ref(const StoreImage *image);
 
+typedef struct ImagePull ImagePull;
+typedef struct ImagePullWaiter ImagePullWaiter;
+typedef void (*ImagePullDone)(int r, const char *image_id, const Error *error, void *userdata);
+
 /**
  * images_pull() - PullImage
  * @name:    as the client wrote it
  * @on_done: image_id is NULL on failure. Pulls of the same name with the same credentials are one.
  * @ret:     for images_pull_leave()
  */
-typedef struct ImagePull ImagePull;
-typedef struct ImagePullWaiter ImagePullWaiter;
-typedef void (*ImagePullDone)(int r, const char *image_id, const Error *error, void *userdata);
-
 int images_pull(Images *i,
                 const char *name,
                 const ImageAuth *auth,

@@ -22,6 +22,7 @@ typedef struct Arena {
 void arena_done(Arena *a);
 #define _cleanup_arena_ _cleanup_(arena_done) Arena
 
+/* Whether anything above returned NULL. */
 static inline bool arena_failed(const Arena *a) {
         return a->failed;
 }

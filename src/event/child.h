@@ -64,6 +64,7 @@ DEFINE_CLEANUP(Child *, child_free);
 /* SIGKILL; on_done follows with -ECANCELED. */
 void child_kill(Child *child);
 
+/* Valid until on_done was called. */
 pid_t child_get_pid(const Child *child);
 
 /**

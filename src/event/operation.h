@@ -93,6 +93,7 @@ void operation_cancel(Operation *op, int r);
  * For destructors of owners that go away with the whole daemon. Safe on zeroed and finished ones. */
 void operation_done(Operation *op);
 
+/* From operation_start() until right before the owner's completion. */
 static inline bool operation_is_running(const Operation *op) {
         return op->running;
 }

@@ -57,6 +57,7 @@ typedef struct Tar {
         bool ended;
 } Tar;
 
+/* @on_raw: may be NULL. Nothing is read yet. */
 void tar_init(Tar *t, TarRead read, TarRaw on_raw, void *userdata);
 void tar_done(Tar *t);
 

@@ -36,6 +36,7 @@ struct GrpcCall {
         void *cancel_userdata;
 };
 
+/* A call of a stream that has just begun; it goes into the list of @c. 0 or -ENOMEM. */
 int grpc_call_new(GrpcConnection *c, int32_t stream_id, GrpcCall **ret);
 
 /* The stream is closed: the client will not hear more. Frees the call when it was answered or never
@@ -51,6 +52,7 @@ char *grpc_percent_encode(const char *text);
 /* Value of grpc-timeout ("10S", at most 8 digits and one of H M S m u n). 0 or -EINVAL. */
 int grpc_timeout_parse(const char *value, uint64_t *ret_usec);
 
+/* Borrowed. */
 GrpcServer *grpc_connection_get_server(const GrpcConnection *c);
 nghttp2_session *grpc_connection_get_session(const GrpcConnection *c);
 
@@ -60,6 +62,7 @@ void grpc_connection_unlink_call(GrpcConnection *c, GrpcCall *call);
 /* Sends what the session has to say, from the loop. */
 void grpc_connection_schedule_send(GrpcConnection *c);
 
+/* Borrowed; and how many calls are unanswered (@n: 1 or -1), which a drain waits for. */
 const GrpcServerOptions *grpc_server_get_options(const GrpcServer *s);
 sd_event *grpc_server_get_event(const GrpcServer *s);
 void grpc_server_count_calls(GrpcServer *s, int n);

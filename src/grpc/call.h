@@ -20,6 +20,7 @@ typedef void (*GrpcHandler)(GrpcCall *call, const void *data, size_t size, void 
  */
 typedef void (*GrpcCancelled)(GrpcCall *call, void *userdata);
 
+/* "/package.Service/Method", borrowed. */
 const char *grpc_call_get_path(const GrpcCall *call);
 
 /* NULL to unset. Called at most once, from the loop. */

@@ -9,6 +9,7 @@
 
 typedef struct Http1 Http1;
 
+/* @handler: answers every request. 0 or -ENOMEM. */
 int http1_new(sd_event *event, Http1Handler handler, void *userdata, Http1 **ret);
 Http1 *http1_free(Http1 *h);
 

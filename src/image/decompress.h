@@ -21,6 +21,7 @@ typedef enum Compression {
 /* Number of bytes (0 at the end), or negative errno. */
 typedef ssize_t (*DecompressRead)(void *userdata, void *data, size_t size);
 
+/* Reads nothing yet. 0 or -ENOMEM. */
 int decompress_new(DecompressRead read, void *userdata, Decompress **ret);
 Decompress *decompress_free(Decompress *d);
 DEFINE_CLEANUP(Decompress *, decompress_free);

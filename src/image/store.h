@@ -60,6 +60,7 @@ int store_open(const char *root, const char *runroot, Store **ret, Error *error)
 Store *store_free(Store *s);
 DEFINE_CLEANUP(Store *, store_free);
 
+/* Absolute path, borrowed. */
 const char *store_get_root(const Store *s);
 
 /* Looks whether others changed images or layers, and reads them. -EAGAIN: locked by others, what is known is

@@ -27,16 +27,20 @@ typedef struct IodOpen {
  * failure. */
 typedef void (*IodDone)(int r, const int *fds, const Error *error, void *userdata);
 
+/* Connects to nothing yet. 0 or -ENOMEM. */
 int iod_client_new(sd_event *event, IodClient **ret);
 IodClient *iod_client_free(IodClient *c);
 DEFINE_CLEANUP(IodClient *, iod_client_free);
 
+/* Pipes and log of a new container; on_done gets the container's ends. Of all calls: @id borrowed, @ret for
+ * iod_call_cancel(); 0 (on_done follows), or negative errno with a text. */
 int iod_open(IodClient *c,
              const IodOpen *open,
              IodDone on_done,
              void *userdata,
              IodCall **ret,
              Error *error);
+/* The main process, for OBJECT_PID= of the journal's copy. */
 int iod_set_pid(IodClient *c,
                 const char *id,
                 pid_t pid,
@@ -44,6 +48,8 @@ int iod_set_pid(IodClient *c,
                 void *userdata,
                 IodCall **ret,
                 Error *error);
+/* Everything that is in the pipes goes to the log; a new log file after rotation; the container is
+ * forgotten. */
 int iod_drain(IodClient *c, const char *id, IodDone on_done, void *userdata, IodCall **ret, Error *error);
 int iod_reopen(IodClient *c, const char *id, IodDone on_done, void *userdata, IodCall **ret, Error *error);
 int iod_close(IodClient *c, const char *id, IodDone on_done, void *userdata, IodCall **ret, Error *error);

@@ -28,6 +28,7 @@ typedef struct LayerJob {
         int progress_fd;       /* gets the number of bytes of each write to the layer, as uint64_t */
 } LayerJob;
 
+/* @job: borrowed until it ended. 0, or negative errno with a text. */
 int layer_worker_start(LayerWorker *w, const LayerJob *job, Error *error);
 
 /* After it ended. @ret: unpack_result_done(). */

@@ -35,6 +35,7 @@ struct Iod {
         int journal_fd;
 };
 
+/* Without containers. 0 or -ENOMEM. */
 int iod_init(Iod *iod, sd_event *event);
 void iod_done(Iod *iod);
 
@@ -50,7 +51,9 @@ int iod_restore(Iod *iod);
  */
 int streams_open(Iod *iod, StreamsMeta *meta, int log_dir_fd, bool stdin_open, int ret_fds[3], Error *error);
 
+/* By the container's id; NULL when it is not known. */
 Streams *iod_find(Iod *iod, const char *id);
+/* The main process, also in the fd store's copy. 0 or negative errno. */
 int streams_set_pid(Streams *s, pid_t pid);
 
 /* Everything that is in the pipes now goes to the log. */
