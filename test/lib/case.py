@@ -8,15 +8,17 @@
 
     main(globals())
 
-main() boots a node of $SUITE, runs every function test_*(node) in the order of the file, prints a result line for each
-(an exception is the reason of a failure), and takes the node down.
+main() boots a node of $SUITE (with "--vm": an emulated machine, one at a time), runs every function test_*(node) in the
+order of the file, prints a result line for each (an exception is the reason of a failure), and takes the node down.
 """
 
 import contextlib
+import fcntl
 import importlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -123,17 +125,32 @@ def refused(code, call, *args, words=(), **kwargs):
     raise Failed(f"was accepted, expected {code}")
 
 
+def vm_queue():
+    """Waits until no other case runs an emulated machine; the wait of others ends with the file or this process."""
+    cache = os.environ.get("CRIO_TEST_CACHE", "/var/cache/crio-test")
+    os.makedirs(cache, exist_ok=True)
+    queue = open(f"{cache}/.vm.lock", "w")
+    fcntl.flock(queue, fcntl.LOCK_EX)
+    return queue
+
+
 class Node:
     """A booted node. Use as a context manager, or call down()."""
 
     def __init__(self, *options, suite=SUITE, name=None):
         self.name = name or f"c{os.getpid()}-{os.urandom(2).hex()}"
-        subprocess.run([f"{TOP}/test/node", "up", self.name, "--suite", suite, *options], check=True, timeout=900)
+        self.vm = "--vm" in options
+        self._queue = vm_queue() if self.vm else None
+        self._cri = None
+        self.n = 0
+        try:
+            subprocess.run([f"{TOP}/test/node", "up", self.name, "--suite", suite, *options], check=True, timeout=900)
+        except BaseException:  # also a signal: the command was killed before it could clean up
+            self.down()
+            raise
         self.root = subprocess.run(
             [f"{TOP}/test/node", "root", self.name], check=True, capture_output=True, text=True
         ).stdout.strip()
-        self._cri = None
-        self.n = 0
 
     def __enter__(self):
         return self
@@ -142,9 +159,10 @@ class Node:
         self.down()
 
     def down(self):
-        if self._cri:
-            self._cri.close()
+        self._disconnect()
         subprocess.run([f"{TOP}/test/node", "down", self.name], timeout=120)
+        if self._queue:
+            self._queue.close()
 
     @property
     def leader(self):
@@ -155,14 +173,20 @@ class Node:
             return int(f.read().split()[0])
 
     def path(self, path):
-        """A path of the node, also below its /run, as a path of this machine."""
+        """A path of the node, also below its /run, as a path of this machine. Not of an emulated one."""
+        check(not self.vm, "the files of an emulated machine are not here")
         return f"/proc/{self.leader}/root{path}"
 
     def read(self, path):
+        if self.vm:
+            return self.run("cat", path)
         with open(self.path(path)) as f:
             return f.read()
 
     def write(self, path, text):
+        if self.vm:
+            self.run("sh", "-c", 'cat >"$0"', path, input=text)
+            return
         with open(self.path(path), "w") as f:
             f.write(text)
 
@@ -195,8 +219,18 @@ class Node:
     @property
     def cri(self):
         if not self._cri:
-            self._cri = Cri(self.path("/run/crio/crio.sock"))
+            self._cri = Cri(f"/run/crio-test/{self.name}/crio.sock" if self.vm else self.path("/run/crio/crio.sock"))
         return self._cri
+
+    def _disconnect(self):
+        if self._cri:
+            self._cri.close()
+            self._cri = None
+
+    def cut_power(self):
+        """An emulated machine loses its power at once, and boots again."""
+        self._disconnect()
+        subprocess.run([f"{TOP}/test/node", "cut", self.name], check=True, timeout=600)
 
     # Short forms of what most cases do.
 
@@ -270,10 +304,8 @@ class Node:
             pid = self.run("systemctl show -p MainPID --value crio.service").strip()
             return pid not in ("0", other_than) and self.status("crictl", "version") == 0
 
-        wait_for(30, "crio to serve again", serves)
-        if self._cri:
-            self._cri.close()
-            self._cri = None
+        wait_for(120 if self.vm else 30, "crio to serve again", serves)
+        self._disconnect()
 
     def remains(self):
         """What pods leave in a node, as a dict of lists; all empty after everything was removed."""
@@ -357,6 +389,7 @@ def run_tests(names, node, prefix):
 
 def main(names, *options):
     prefix = f"{os.path.basename(sys.argv[0])} {SUITE}: "
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # of a runner that has waited enough: the node goes down
     with contextlib.ExitStack() as stack:
         node = stack.enter_context(Node(*options))
         good = run_tests(names, node, prefix)
