@@ -21,10 +21,34 @@ typedef enum RecordStream {
         _RECORD_STREAM_MAX,
 } RecordStream;
 
+/* What record_format() made. */
+typedef struct RecordRun {
+        size_t n;     /* records */
+        bool partial; /* whether the last one is a partial one */
+} RecordRun;
+
+/* One line of a log file, as record_parse() finds it. */
+typedef struct Record {
+        RecordStream stream;
+        bool partial;
+        const char *content; /* inside the line */
+        size_t size;
+} Record;
+
+/**
+ * record_slice() - how much to format at once
+ * @max:  at least 1
+ *
+ * A slice ends with a line where one ends within @max bytes, so that cutting output into slices makes no
+ * partial records that the output itself does not.
+ *
+ * Return: 1 to @max bytes, one more for the newline of a line that fills the slice; 0 when @size is 0.
+ */
+size_t record_slice(const char *data, size_t size, size_t max);
+
 /**
  * record_format() - all of @data as records
  * @realtime_nsec:  time of all of them
- * @ret_partial:    whether the last one is a partial one
  *
  * Return: 0, -ENOMEM, -E2BIG (of the buffer).
  */
@@ -34,4 +58,12 @@ int record_format(
                 int64_t realtime_nsec,
                 const char *data,
                 size_t size,
-                bool *ret_partial);
+                RecordRun *ret);
+
+/**
+ * record_parse() - the reverse, for one line
+ * @line:  without its newline
+ *
+ * Return: 0, -EINVAL for what is not a record (others may have written into the file).
+ */
+int record_parse(const char *line, size_t size, Record *ret);

@@ -235,11 +235,11 @@ static void streams_write_records(Streams *s, const Buffer *records) {
 /* Steps 3 to 5 of a chunk (README.md), now or after a restart. */
 static int streams_deliver(Streams *s, RecordStream stream, int64_t realtime_nsec, size_t size) {
         Iod *iod = s->iod;
-        bool partial;
+        RecordRun run;
         int r = 0;
 
         if (s->fds[SLOT_LOG] >= 0) {
-                r = record_format(&iod->records, stream, realtime_nsec, iod->spool.data, size, &partial);
+                r = record_format(&iod->records, stream, realtime_nsec, iod->spool.data, size, &run);
                 if (r >= 0)
                         streams_write_records(s, &iod->records);
                 else
