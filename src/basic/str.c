@@ -76,18 +76,19 @@ static size_t utf8_sequence(const uint8_t *s, size_t size) {
         return 0;
 }
 
-bool utf8_is_valid(const char *s, size_t size) {
+size_t utf8_valid_size(const char *s, size_t size) {
         const uint8_t *p = (const uint8_t *) s;
+        size_t valid = 0, n = 1;
 
-        while (size > 0) {
-                size_t n = utf8_sequence(p, size);
-
-                if (n == 0)
-                        return false;
-                p += n;
-                size -= n;
+        while (valid < size && n > 0) {
+                n = utf8_sequence(p + valid, size - valid);
+                valid += n;
         }
-        return true;
+        return valid;
+}
+
+bool utf8_is_valid(const char *s, size_t size) {
+        return utf8_valid_size(s, size) == size;
 }
 
 char **strv_free(char **l) {

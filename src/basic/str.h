@@ -51,6 +51,7 @@ int str_replace(char **p, const char *s);
 bool str_in_charset(const char *s, const char *allowed);
 
 /* Whether it is well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). */
+size_t utf8_valid_size(const char *s, size_t size); /* of the well-formed bytes at the front */
 bool utf8_is_valid(const char *s, size_t size);
 
 #define STR_LOWER "abcdefghijklmnopqrstuvwxyz"

@@ -29,8 +29,8 @@ typedef struct TestCase {
 int test_main(const TestCase *cases, size_t n_cases);
 #define TEST_MAIN(...)                                                                                      \
         int main(void) {                                                                                    \
-                static const TestCase cases[] = { __VA_ARGS__ };                                            \
-                return test_main(cases, ELEMENTSOF(cases));                                                 \
+                static const TestCase _cases[] = { __VA_ARGS__ };                                           \
+                return test_main(_cases, ELEMENTSOF(_cases));                                               \
         }                                                                                                   \
         struct _require_semicolon_
 

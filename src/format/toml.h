@@ -53,7 +53,7 @@ struct TomlValue {
  * toml_parse() - read a document
  * @name:  of the file, for the text of errors
  *
- * Return: 0; -EINVAL with a text "NAME:LINE:COLUMN: …"; -E2BIG; -ENOMEM.
+ * Return: 0; -EINVAL with a text "NAME:LINE:COLUMN: …" (columns are bytes, from 1); -E2BIG; -ENOMEM.
  */
 int toml_parse(const char *name, const char *data, size_t size, TomlValue **ret, Error *error);
 
