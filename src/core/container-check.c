@@ -121,8 +121,8 @@ int container_resources_check(const ContainerResources *r, Error *error) {
                                         numbers[i].what,
                                         numbers[i].value);
         PAIRS_FOREACH(p, r->unified)
-        if (!path_is_component(p[0]) || !strchr(p[0], '.'))
-                return refuse(error, "unified", p[0], "not the name of a cgroup file");
+                if (!path_is_component(p[0]) || !strchr(p[0], '.'))
+                        return refuse(error, "unified", p[0], "not the name of a cgroup file");
         return 0;
 }
 

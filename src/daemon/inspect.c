@@ -60,7 +60,10 @@ static json_t *pairs_new(char *const *pairs) {
         json_t *o = json_object();
 
         PAIRS_FOREACH(p, pairs)
-        (void) json_object_set_new(o, p[0], json_string(p[1])); /* a missing one only misleads people */
+                (void) json_object_set_new(
+                                o,
+                                p[0],
+                                json_string(p[1])); /* a missing one only misleads people */
         return o;
 }
 

@@ -18,10 +18,10 @@ json_t *json_new_pairs(char *const *pairs) {
         json_t *object = json_object();
 
         PAIRS_FOREACH(p, pairs)
-        if (json_object_set_new(object, p[0], json_string(p[1])) < 0) {
-                json_decref(object);
-                return NULL;
-        }
+                if (json_object_set_new(object, p[0], json_string(p[1])) < 0) {
+                        json_decref(object);
+                        return NULL;
+                }
         return object;
 }
 

@@ -15,8 +15,8 @@ static size_t *count_of(const JsonField *f, const void *data) {
 
 const char *pairs_get(char *const *pairs, const char *key) {
         PAIRS_FOREACH(p, pairs)
-        if (streq(p[0], key))
-                return p[1];
+                if (streq(p[0], key))
+                        return p[1];
         return NULL;
 }
 
@@ -25,8 +25,8 @@ int pairs_set(char ***pairs, const char *key, const char *value) {
         int r;
 
         PAIRS_FOREACH(p, *pairs)
-        if (streq(p[0], key))
-                return str_replace((char **) p + 1, value);
+                if (streq(p[0], key))
+                        return str_replace((char **) p + 1, value);
 
         k = strdup(key);
         if (!k)
@@ -226,8 +226,8 @@ static json_t *save_pairs(char *const *pairs) {
         _cleanup_json_ json_t *object = json_object();
 
         PAIRS_FOREACH(p, pairs)
-        if (!object || json_object_set_new(object, p[0], json_string(p[1])) < 0)
-                return NULL;
+                if (!object || json_object_set_new(object, p[0], json_string(p[1])) < 0)
+                        return NULL;
         return TAKE_PTR(object);
 }
 

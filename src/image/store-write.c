@@ -338,7 +338,8 @@ write_big_data(Store *s, const char *id, const char *key, const char *data, size
                 return r;
         (void) SHA256((const uint8_t *) data, size, hash);
         digest_from_bytes(hash, &digest);
-        json_array_foreach(names, i, name) known = known || streq(json_string_value(name), key);
+        json_array_foreach(names, i, name)
+                known = known || streq(json_string_value(name), key);
         r = known ? 0 : json_array_append_new(names, json_string(key));
         r |= json_object_set_new(
                         json_object_get(record, "big-data-sizes"),
@@ -356,11 +357,11 @@ static void take_name(Store *s, const char *name) {
         json_array_foreach(s->images_file.records, i, record) {
                 json_t *names = json_object_get(record, "names");
 
-                json_array_foreach(names, n, value) if (
-                                json_string_value(value) && streq(json_string_value(value), name)) {
-                        (void) json_array_remove(names, n); /* it is there */
-                        break;
-                }
+                json_array_foreach(names, n, value)
+                        if (json_string_value(value) && streq(json_string_value(value), name)) {
+                                (void) json_array_remove(names, n); /* it is there */
+                                break;
+                        }
         }
 }
 

@@ -167,8 +167,9 @@ static int load_config(Store *s, StoreImage *i) {
         value = json_object_get(json, "config");
         if (r >= 0 && json_is_object(value)) {
                 r = json_field_load(config_fields, value, &i->config, NULL);
-                json_object_foreach(json_object_get(value, "Volumes"), volume, value) if (r >= 0) r =
-                                strv_extend(&i->config.volumes, volume);
+                json_object_foreach(json_object_get(value, "Volumes"), volume, value)
+                        if (r >= 0)
+                                r = strv_extend(&i->config.volumes, volume);
         }
         return r;
 }
@@ -195,8 +196,9 @@ static int load_names(json_t *array, char ***ret) {
         size_t i;
         int r = 0;
 
-        json_array_foreach(array, i, name) if (r >= 0 && json_is_string(name)) r =
-                        strv_extend(ret, json_string_value(name));
+        json_array_foreach(array, i, name)
+                if (r >= 0 && json_is_string(name))
+                        r = strv_extend(ret, json_string_value(name));
         return r;
 }
 

@@ -461,11 +461,9 @@ static int plugin_config(const NetworkCall *c, char **ret) {
         json_t *value;
         int r = 0;
 
-        json_object_foreach(
-                        json_object_get(plugin, "capabilities"),
-                        key,
-                        value) if (json_is_true(value) && json_object_get(c->runtime_config, key)) r |=
-                        json_object_set(runtime, key, json_object_get(c->runtime_config, key));
+        json_object_foreach(json_object_get(plugin, "capabilities"), key, value)
+                if (json_is_true(value) && json_object_get(c->runtime_config, key))
+                        r |= json_object_set(runtime, key, json_object_get(c->runtime_config, key));
         (void) json_object_del(config, "capabilities"); /* fails when it is absent */
         r |= json_object_set(config, "name", json_object_get(c->list, "name"));
         if (json_object_get(c->list, "cniVersion"))

@@ -128,8 +128,9 @@ void oci_resources_drop(json_t *object, unsigned mask) {
                                 p->key ? json_object_get(object, p->object) : object,
                                 p->key ?: p->object);
         }
-        json_object_foreach_safe(unified, next, key, value) if (!unified_is_possible(key, mask))(void)
-                        json_object_del(unified, key); /* it is there */
+        json_object_foreach_safe(unified, next, key, value)
+                if (!unified_is_possible(key, mask))
+                        (void) json_object_del(unified, key); /* it is there */
 }
 
 static int annotate(json_t *annotations, const char *property, uint64_t value) {

@@ -522,8 +522,8 @@ int oci_spec_format(const OciSpecInput *in, char **ret, Error *error) {
         if (r >= 0)
                 r = json_set(spec, "mounts", json_incref(mounts));
         PAIRS_FOREACH(p, in->annotations)
-        if (r >= 0)
-                r = json_set(annotations, p[0], json_string(p[1]));
+                if (r >= 0)
+                        r = json_set(annotations, p[0], json_string(p[1]));
         if (r >= 0)
                 r = oci_resources_annotate(
                                 &in->container->resources,
