@@ -59,6 +59,10 @@ static char *format_bounded(const char *format, va_list ap) {
                 return NULL;
         if (n > ERROR_TEXT_MAX)
                 memcpy(text + ERROR_TEXT_MAX - strlen(ellipsis), ellipsis, sizeof(ellipsis));
+        /* One line whatever stands in a value: texts end up in logs and events. */
+        for (char *p = text; *p; p++)
+                if ((uint8_t) *p < ' ' || *p == 0x7f)
+                        *p = '?';
         return text;
 }
 

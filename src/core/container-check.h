@@ -9,4 +9,3 @@
 
 /* 0, or negative errno with INVALID_ARGUMENT (UNIMPLEMENTED for a tty) and a text that names the field. */
 int container_config_check(const ContainerConfig *config, const PodConfig *pod, Error *error);
-int container_resources_check(const ContainerResources *resources, Error *error);

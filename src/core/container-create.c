@@ -16,14 +16,17 @@
 #include "basic/path.h"
 #include "basic/str.h"
 #include "config/config.h"
+#include "core/config-check.h"
 #include "core/container-check.h"
 #include "core/container-spec.h"
 #include "core/container.h"
 #include "core/images.h"
 #include "core/manager.h"
+#include "core/mount-sources.h"
 #include "core/pod.h"
 #include "core/runtime.h"
 #include "image/store.h"
+#include "oci/annotation.h"
 #include "peer/iod.h"
 #include "unit/cgroup.h"
 #include "unit/unit-spec.h"
@@ -66,6 +69,7 @@ static int make_step_image(Operation *op) {
         ContainerCreate *x = container_of(op, ContainerCreate, make);
         Container *c = x->container;
         const StoreImage *image;
+        int r;
 
         images_refresh(x->manager->images);
         image = store_find_image(x->manager->store, c->config.image);
@@ -74,15 +78,15 @@ static int make_step_image(Operation *op) {
                                 &op->error,
                                 -ENOENT,
                                 STATUS_NOT_FOUND,
-                                "image %s is not in the store, pull it first",
+                                "image %.300s is not in the store, pull it first",
                                 c->config.image);
+        r = mount_sources_check(&c->config, &op->error);
+        if (r < 0)
+                return r;
         c->image_id = strdup(image->id);
         c->image_ref = image_format_ref(image);
         if (!c->image_id || !c->image_ref ||
             str_replace(&c->image_stop_signal, image->config.stop_signal) < 0)
-                return -ENOMEM;
-        if (isempty(c->config.user_specified_image) &&
-            str_replace(&c->config.user_specified_image, c->config.image) < 0)
                 return -ENOMEM;
         return container_write_spec(c, image, &op->error);
 }
@@ -142,8 +146,15 @@ static int log_open_directory(const Container *c, char **ret_name, Error *error)
                 return -ENOMEM;
         r = mkdir_p_at(AT_FDCWD, dir, 0755);
         fd = r < 0 ? r : open_at(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
-        return fd < 0 ? error_set(error, fd, STATUS_INTERNAL, "log directory %s: %s", dir, STRERROR(fd)) :
-                        fd;
+        if (fd < 0)
+                return error_set(
+                                error,
+                                fd,
+                                errno_is_of_path(fd) ? STATUS_INVALID_ARGUMENT : STATUS_INTERNAL,
+                                "log directory %.300s: %s",
+                                dir,
+                                STRERROR(fd));
+        return fd;
 }
 
 /* Fields of the journal copy. */
@@ -213,13 +224,14 @@ static int explain_failure(ContainerCreate *x, int r, const Error *error) {
         _cleanup_free_ char *message = runtime_take_error(c);
 
         for (size_t i = 0; i < c->config.n_mounts; i++)
-                if (access(c->config.mounts[i].host_path, F_OK) < 0 && errno == ENOENT)
+                if (access(c->config.mounts[i].host_path, F_OK) < 0)
                         return error_set(
                                         &x->make.error,
                                         r,
                                         STATUS_INVALID_ARGUMENT,
-                                        "mount source %s does not exist",
-                                        c->config.mounts[i].host_path);
+                                        "mount source %.300s: %s",
+                                        c->config.mounts[i].host_path,
+                                        STRERROR(errno));
         if (message)
                 return error_set(&x->make.error, r, STATUS_INTERNAL, "OCI runtime create: %s", message);
         error_copy(&x->make.error, error);
@@ -452,9 +464,20 @@ static int create_check(const Pod *p, const ContainerConfig *config, Error *erro
                                 error,
                                 -EINVAL,
                                 STATUS_FAILED_PRECONDITION,
-                                "pod sandbox %s is not ready",
+                                "pod sandbox %s is not ready, run a new one",
                                 p->id);
         return container_config_check(config, &p->config, error);
+}
+
+/* As in pod-run.c: exactly the one that is asked for, and it can still be of use. */
+static Container *find_made(const Pod *p, const ContainerConfig *config) {
+        _cleanup_free_ char *name = container_format_reservation(p, config);
+        Container *c = name ? hashmap_get(p->manager->names, name) : NULL;
+
+        if (!c || (c->state != CONTAINER_CREATED && c->state != CONTAINER_RUNNING) || c->remove)
+                return NULL;
+        annotations_filter(config->annotations, p->runtime->allowed_annotations); /* as it was kept */
+        return json_field_equal(container_config_fields, &c->config, config) ? c : NULL;
 }
 
 int container_create(Pod *p, ContainerConfig *config, OperationWaiter *w, Id *ret_id, Error *error) {
@@ -463,8 +486,15 @@ int container_create(Pod *p, ContainerConfig *config, OperationWaiter *w, Id *re
         int r;
 
         r = create_check(p, config, error);
+        if (r >= 0 && isempty(config->user_specified_image))
+                r = str_replace(&config->user_specified_image, config->image);
         if (r < 0)
                 return r;
+        c = find_made(p, config);
+        if (c) {
+                memcpy(ret_id->text, c->id, sizeof(ret_id->text));
+                return 1;
+        }
         x = find_running(p, config);
         if (x) {
                 memcpy(ret_id->text, x->container->id, sizeof(ret_id->text));

@@ -56,15 +56,13 @@ static int spec_find_pid(const Container *c, char **ret, Error *error) {
                 *ret = strdup("");
                 return *ret ? 0 : -ENOMEM;
         case NAMESPACE_TARGET:
-                r = manager_find_container(c->manager, c->config.pid_target, &target, error);
-                if (r < 0)
-                        return error_prefix(error, r, "target_id");
-                if (target->pod != p || target->state != CONTAINER_RUNNING)
+                r = manager_find_container(c->manager, c->config.pid_target, &target, NULL);
+                if (r < 0 || target->pod != p || target->state != CONTAINER_RUNNING)
                         return error_set(
                                         error,
                                         -EINVAL,
                                         STATUS_INVALID_ARGUMENT,
-                                        "target_id %s is not a running container of this pod sandbox",
+                                        "target_id %.80s is not a running container of this pod sandbox",
                                         c->config.pid_target);
                 pid = target->pid;
                 break;

@@ -8,9 +8,9 @@
 
 #include "basic/fd.h"
 #include "basic/str.h"
-#include "core/container-check.h"
 #include "core/container.h"
 #include "core/manager.h"
+#include "core/resources-check.h"
 #include "core/runtime.h"
 #include "oci/resources.h"
 #include "peer/iod.h"
@@ -199,7 +199,7 @@ int container_update(Container *c, ContainerResources *resources, OperationWaite
         ContainerUpdate *x;
         int r;
 
-        r = container_resources_check(resources, error);
+        r = resources_check(resources, error);
         if (r < 0)
                 return r;
         if (c->state != CONTAINER_RUNNING && c->state != CONTAINER_CREATED)

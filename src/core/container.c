@@ -47,16 +47,20 @@ static const JsonField container_fields[] = {
         {},
 };
 
+char *container_format_reservation(const Pod *p, const ContainerConfig *config) {
+        char *s = NULL;
+
+        return asprintf(&s, "container/%s/%s/%" PRIi64, p->id, config->name, config->attempt) < 0 ? NULL : s;
+}
+
 static int container_register(Container *c, Pod *p, Error *error) {
         Manager *m = p->manager;
         int r;
 
         annotations_filter(c->config.annotations, p->runtime->allowed_annotations);
-        if (asprintf(&c->reservation, "container/%s/%s/%" PRIi64, p->id, c->config.name, c->config.attempt) <
-            0) {
-                c->reservation = NULL;
+        c->reservation = container_format_reservation(p, &c->config);
+        if (!c->reservation)
                 return -ENOMEM;
-        }
         if (hashmap_size(m->containers) >= CONTAINERS_MAX)
                 return error_set(
                                 error,
@@ -70,7 +74,8 @@ static int container_register(Container *c, Pod *p, Error *error) {
                                 error,
                                 r,
                                 STATUS_ALREADY_EXISTS,
-                                "container %s is %s of this pod sandbox, attempt %" PRIi64 ", already",
+                                "container %s holds the name %s, attempt %" PRIi64
+                                ", in this pod sandbox, remove it or ask for another attempt",
                                 ((Container *) hashmap_get(m->names, c->reservation))->id,
                                 c->config.name,
                                 c->config.attempt);

@@ -93,6 +93,8 @@ static inline bool container_is_visible(const Container *c) {
 }
 
 /* All owned by the caller, NULL without memory. */
+/* Under which name a container is in the manager's names. */
+char *container_format_reservation(const Pod *p, const ContainerConfig *config);
 char *container_get_directory(const Container *c, const char *file);
 char *container_get_service(const Container *c);
 char *container_get_scope(const Container *c);
@@ -108,6 +110,9 @@ int container_get_stop_signal(const Container *c);
  * container_create() - CreateContainer
  * @config:  taken over, empty afterwards
  * @w:       hears when it is CREATED, or when everything was taken back
+ *
+ * Return: 0 (the waiter waits), 1 (exactly this one is there, CREATED or RUNNING; the waiter does not wait),
+ * or negative errno with a text.
  */
 int container_create(Pod *p, ContainerConfig *config, OperationWaiter *w, Id *ret_id, Error *error);
 

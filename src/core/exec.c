@@ -260,12 +260,12 @@ static int exec_check(const Container *c, char *const *args, Error *error) {
                                 c->id);
         STRV_FOREACH(s, args)
                 size += strlen(*s) + 1;
-        if (size == 0)
+        if (size == 0 || isempty(args[0]))
                 return error_set(
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "no command to run in container %s",
+                                "the command to run in container %s is missing",
                                 c->id);
         if (size > EXEC_ARGUMENTS_MAX)
                 return error_set(error, -E2BIG, STATUS_INVALID_ARGUMENT, "the command is longer than 2 MiB");

@@ -16,12 +16,15 @@
 #include "basic/path.h"
 #include "basic/str.h"
 #include "config/config.h"
+#include "core/config-check.h"
 #include "core/manager.h"
 #include "core/pod-check.h"
 #include "core/pod-files.h"
 #include "core/pod.h"
 #include "event/child.h"
 #include "network/network.h"
+#include "oci/annotation.h"
+#include "peer/place.h"
 #include "unit/cgroup.h"
 #include "unit/unit-spec.h"
 
@@ -116,11 +119,21 @@ static int prepare_slice(PodRun *r) {
         return result;
 }
 
+/* What crio-pin said at last. */
+static const char *pin_last_line(const ChildResult *result) {
+        const char *line = strrchr(result->err, '\n');
+
+        return line ? line + 1 : result->err;
+}
+
 static void prepare_on_pin(Child *child, const ChildResult *result, void *userdata) {
         PodRun *r = userdata;
         int e;
 
-        e = child_result_check(result, "namespaces", &r->make.error);
+        if (result->exit_code == PIN_EXIT_SYSCTL)
+                e = error_set(&r->make.error, -EINVAL, STATUS_INVALID_ARGUMENT, "%s", pin_last_line(result));
+        else
+                e = child_result_check(result, "namespaces", &r->make.error);
         r->pin = child_free(child);
         prepare_on_part(r, e);
 }
@@ -185,8 +198,8 @@ static int make_step_prepare(Operation *op) {
                         return error_set(
                                         &op->error,
                                         result,
-                                        STATUS_INTERNAL,
-                                        "make log directory %s: %s",
+                                        errno_is_of_path(result) ? STATUS_INVALID_ARGUMENT : STATUS_INTERNAL,
+                                        "make log_directory %.300s: %s",
                                         p->config.log_directory,
                                         STRERROR(result));
         }
@@ -452,6 +465,17 @@ static PodRun *find_running(Manager *m, const PodConfig *config) {
         return NULL;
 }
 
+/* The answer to the first request may have been lost: whoever asks for exactly what is there gets it. */
+static Pod *find_ready(Manager *m, const PodConfig *config) {
+        _cleanup_free_ char *name = pod_format_reservation(config);
+        Pod *p = name ? hashmap_get(m->names, name) : NULL;
+
+        if (!p || p->state != POD_READY || p->stop || p->remove)
+                return NULL;
+        annotations_filter(config->annotations, p->runtime->allowed_annotations); /* as it was kept */
+        return json_field_equal(pod_config_fields, &p->config, config) ? p : NULL;
+}
+
 int pod_run(Manager *m, PodConfig *config, OperationWaiter *w, Id *ret_id, Error *error) {
         PodRun *r;
         Pod *p;
@@ -460,6 +484,11 @@ int pod_run(Manager *m, PodConfig *config, OperationWaiter *w, Id *ret_id, Error
         result = pod_config_check(config, error);
         if (result < 0)
                 return result;
+        p = find_ready(m, config);
+        if (p) {
+                memcpy(ret_id->text, p->id, sizeof(ret_id->text));
+                return 1;
+        }
         r = find_running(m, config);
         if (r) {
                 memcpy(ret_id->text, r->pod->id, sizeof(ret_id->text));

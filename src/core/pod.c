@@ -35,7 +35,7 @@ static const JsonField pod_fields[] = {
         {},
 };
 
-static char *format_reservation(const PodConfig *config) {
+char *pod_format_reservation(const PodConfig *config) {
         char *s = NULL;
 
         if (asprintf(&s,
@@ -58,10 +58,10 @@ static int pod_register(Pod *p, Manager *m, Error *error) {
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "runtime handler %s is not configured",
+                                "runtime handler %.100s is not configured in crio.conf",
                                 p->config.runtime_handler);
         annotations_filter(p->config.annotations, p->runtime->allowed_annotations);
-        p->reservation = format_reservation(&p->config);
+        p->reservation = pod_format_reservation(&p->config);
         if (!p->reservation)
                 return -ENOMEM;
         if (hashmap_size(m->pods) >= PODS_MAX)
@@ -77,7 +77,8 @@ static int pod_register(Pod *p, Manager *m, Error *error) {
                                 error,
                                 r,
                                 STATUS_ALREADY_EXISTS,
-                                "pod sandbox %s of %s/%s, attempt %" PRIi64 ", exists",
+                                "pod sandbox %s holds the name %s/%s, attempt %" PRIi64
+                                ", remove it or ask for another attempt",
                                 ((Pod *) hashmap_get(m->names, p->reservation))->id,
                                 strempty(p->config.namespace),
                                 p->config.name,

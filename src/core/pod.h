@@ -79,6 +79,9 @@ static inline bool pod_has_pause(const Pod *p) {
         return p->config.pid_mode == NAMESPACE_POD;
 }
 
+/* Under which name a pod is in the manager's names. NULL without memory. */
+char *pod_format_reservation(const PodConfig *config);
+
 /* Directory of its files; owned by the caller, NULL without memory. */
 char *pod_get_directory(const Pod *p, const char *file);
 
@@ -96,7 +99,8 @@ char *pod_get_pause_unit(const Pod *p);
  *
  * The same name, namespace, uid and attempt join an operation that runs.
  *
- * Return: 0 (the waiter waits), or negative errno with a text.
+ * Return: 0 (the waiter waits), 1 (exactly this one is there and READY; the waiter does not wait), or
+ * negative errno with a text.
  */
 int pod_run(Manager *m, PodConfig *config, OperationWaiter *w, Id *ret_id, Error *error);
 

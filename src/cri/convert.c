@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cri/convert.h"
 
-#include <unistd.h>
-
 #include "basic/str.h"
+#include "cri/confinement.h"
+
+/* How many of each an object may have. */
+#define PAIRS_MAX 2048    /* labels, annotations, sysctls, unified */
+#define STRINGS_MAX 65536 /* arguments, variables, groups */
+#define ITEMS_MAX 4096    /* mounts, devices, port mappings, huge page sizes */
 
 typedef Runtime__V1__LinuxContainerSecurityContext ContainerSecurity;
 typedef Runtime__V1__LinuxSandboxSecurityContext SandboxSecurity;
@@ -14,22 +18,47 @@ typedef struct MapEntry {
         char *key, *value;
 } MapEntry;
 
-int convert_map(void *const *entries, size_t n, char ***ret) {
-        for (size_t i = 0; i < n; i++) {
-                const MapEntry *e = entries[i];
-                int r = pairs_set(ret, e->key, e->value);
-
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+static int check_count(const char *what, size_t n, size_t max, Error *error) {
+        if (n <= max)
+                return 0;
+        return error_set(
+                        error,
+                        -E2BIG,
+                        STATUS_INVALID_ARGUMENT,
+                        "%s: %zu of them are more than the %zu that one object may have",
+                        what,
+                        n,
+                        max);
 }
 
-static int copy_strings(char *const *from, size_t n, char ***ret) {
-        for (size_t i = 0; i < n; i++)
-                if (strv_extend(ret, from[i]) < 0)
+static int convert_map(const char *what, void *const *entries, size_t n, char ***ret, Error *error) {
+        int r;
+
+        r = check_count(what, n, PAIRS_MAX, error);
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                const MapEntry *e = entries[i];
+
+                r = pairs_set(ret, e->key, e->value);
+        }
+        return r;
+}
+
+static int copy_strings(const char *what, char *const *from, size_t n, char ***ret, Error *error) {
+        _cleanup_strv_ char **copy = NULL;
+        int r;
+
+        r = check_count(what, n, STRINGS_MAX, error);
+        if (r < 0 || n == 0)
+                return r;
+        copy = new0(char *, n + 1);
+        for (size_t i = 0; copy && i < n; i++) {
+                copy[i] = strdup(from[i]);
+                if (!copy[i])
                         return -ENOMEM;
-        return 0;
+        }
+        strv_free(*ret);
+        *ret = TAKE_PTR(copy);
+        return *ret ? 0 : -ENOMEM;
 }
 
 typedef struct StringCopy {
@@ -50,62 +79,26 @@ static int copy_all(const StringCopy *copies, size_t n) {
                 copy_all(copies_, ELEMENTSOF(copies_));                                                     \
         })
 
-static int refuse(Error *error, const char *what) {
-        return error_set(
-                        error,
-                        -EOPNOTSUPP,
-                        STATUS_UNIMPLEMENTED,
-                        "%s was asked for, which this version does not have",
-                        what);
-}
-
-static int check_selinux(const Runtime__V1__SELinuxOption *o, Error *error) {
-        /* Without SELinux in the kernel there are no labels, and nobody misses them. */
-        if (!o || (isempty(o->user) && isempty(o->role) && isempty(o->type) && isempty(o->level)))
-                return 0;
-        return access("/sys/fs/selinux/enforce", F_OK) < 0 ? 0 : refuse(error, "an SELinux label");
-}
-
-static int check_profile(const Runtime__V1__SecurityProfile *p, const char *what, Error *error) {
-        if (!p || p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Unconfined)
-                return 0;
-        return refuse(error, what);
-}
-
-/* Without AppArmor in the kernel the default profile is none. */
-static int check_apparmor(const Runtime__V1__SecurityProfile *p, const char *old, Error *error) {
-        bool enabled = access("/sys/kernel/security/apparmor/profiles", F_OK) >= 0;
-
-        if (p && p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Localhost)
-                return refuse(error, "an AppArmor profile of the node");
-        if (!p && !isempty(old) && startswith(old, "localhost/"))
-                return refuse(error, "an AppArmor profile of the node");
-        if (enabled && p && p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__RuntimeDefault)
-                return refuse(error, "the default AppArmor profile");
-        return 0;
-}
-
-static int check_userns(const Runtime__V1__NamespaceOption *o, Error *error) {
-        if (!o || !o->userns_options || o->userns_options->mode == RUNTIME__V1__NAMESPACE_MODE__NODE)
-                return 0;
-        return refuse(error, "a user namespace");
-}
-
-static int convert_dns(const Runtime__V1__DNSConfig *dns, PodConfig *ret) {
+static int convert_dns(const Runtime__V1__DNSConfig *dns, PodConfig *ret, Error *error) {
         int r;
 
         if (!dns)
                 return 0;
         ret->has_dns = true;
-        r = copy_strings(dns->servers, dns->n_servers, &ret->dns_servers);
+        r = copy_strings("DNS servers", dns->servers, dns->n_servers, &ret->dns_servers, error);
         if (r >= 0)
-                r = copy_strings(dns->searches, dns->n_searches, &ret->dns_searches);
+                r = copy_strings("DNS searches", dns->searches, dns->n_searches, &ret->dns_searches, error);
         if (r >= 0)
-                r = copy_strings(dns->options, dns->n_options, &ret->dns_options);
+                r = copy_strings("DNS options", dns->options, dns->n_options, &ret->dns_options, error);
         return r;
 }
 
-static int convert_ports(const Runtime__V1__PodSandboxConfig *from, PodConfig *ret) {
+static int convert_ports(const Runtime__V1__PodSandboxConfig *from, PodConfig *ret, Error *error) {
+        int r;
+
+        r = check_count("port mappings", from->n_port_mappings, ITEMS_MAX, error);
+        if (r < 0)
+                return r;
         ret->port_mappings = new0(PortMapping, from->n_port_mappings + 1);
         if (!ret->port_mappings)
                 return -ENOMEM;
@@ -136,9 +129,9 @@ static int convert_sandbox_security(const SandboxSecurity *s, PodConfig *ret, Er
                 ret->ipc_mode = ns->ipc;
         }
         /* seccomp and AppArmor of a sandbox are those of its process, which runs nothing of the client's. */
-        r = check_userns(ns, error);
+        r = confinement_check_userns(ns, error);
         if (r >= 0)
-                r = check_selinux(s->selinux_options, error);
+                r = confinement_check_selinux(s->selinux_options, error);
         if (r >= 0 && s->run_as_group && !s->run_as_user)
                 r = error_set(error,
                               -EINVAL,
@@ -171,21 +164,30 @@ int convert_pod_config(
                      { l ? l->cgroup_parent : NULL, &ret->cgroup_parent },
                      { handler, &ret->runtime_handler });
         if (r >= 0)
-                r = convert_dns(from->dns_config, ret);
+                r = convert_dns(from->dns_config, ret, error);
         if (r >= 0)
-                r = convert_ports(from, ret);
+                r = convert_ports(from, ret, error);
         if (r >= 0)
-                r = convert_map((void **) from->labels, from->n_labels, &ret->labels);
+                r = convert_map("labels", (void **) from->labels, from->n_labels, &ret->labels, error);
         if (r >= 0)
-                r = convert_map((void **) from->annotations, from->n_annotations, &ret->annotations);
+                r = convert_map("annotations",
+                                (void **) from->annotations,
+                                from->n_annotations,
+                                &ret->annotations,
+                                error);
         if (r >= 0 && l)
-                r = convert_map((void **) l->sysctls, l->n_sysctls, &ret->sysctls);
+                r = convert_map("sysctls", (void **) l->sysctls, l->n_sysctls, &ret->sysctls, error);
         if (r >= 0 && l)
                 r = convert_sandbox_security(l->security_context, ret, error);
         return r;
 }
 
 static int convert_mounts(const Runtime__V1__ContainerConfig *from, ContainerConfig *ret, Error *error) {
+        int r;
+
+        r = check_count("mounts", from->n_mounts, ITEMS_MAX, error);
+        if (r < 0)
+                return r;
         ret->mounts = new0(ContainerMount, from->n_mounts + 1);
         if (!ret->mounts)
                 return -ENOMEM;
@@ -193,10 +195,17 @@ static int convert_mounts(const Runtime__V1__ContainerConfig *from, ContainerCon
                 const Runtime__V1__Mount *m = from->mounts[i];
                 ContainerMount *to = ret->mounts + ret->n_mounts++;
 
+                if (m->image && !isempty(m->host_path))
+                        return error_set(
+                                        error,
+                                        -EINVAL,
+                                        STATUS_INVALID_ARGUMENT,
+                                        "mount %.200s has both host_path and image, give one of them",
+                                        m->container_path);
                 if (m->image)
-                        return refuse(error, "an image volume");
+                        return confinement_refuse(error, "an image volume");
                 if (m->n_uidmappings > 0 || m->n_gidmappings > 0)
-                        return refuse(error, "an id-mapped mount");
+                        return confinement_refuse(error, "an id-mapped mount");
                 *to = (ContainerMount){ .readonly = m->readonly,
                                         .recursive_readonly = m->recursive_read_only,
                                         .propagation = m->propagation };
@@ -208,15 +217,19 @@ static int convert_mounts(const Runtime__V1__ContainerConfig *from, ContainerCon
 }
 
 static int convert_devices(const Runtime__V1__ContainerConfig *from, ContainerConfig *ret, Error *error) {
+        int r;
+
         if (from->n_cdi_devices > 0)
-                return refuse(error, "a CDI device");
+                return confinement_refuse(error, "a CDI device");
+        r = check_count("devices", from->n_devices, ITEMS_MAX, error);
+        if (r < 0)
+                return r;
         ret->devices = new0(ContainerDevice, from->n_devices + 1);
         if (!ret->devices)
                 return -ENOMEM;
         for (size_t i = 0; i < from->n_devices; i++) {
                 const Runtime__V1__Device *d = from->devices[i];
                 ContainerDevice *to = ret->devices + ret->n_devices++;
-                int r;
 
                 r = COPY_ALL({ d->container_path, &to->container_path },
                              { d->host_path, &to->host_path },
@@ -227,51 +240,102 @@ static int convert_devices(const Runtime__V1__ContainerConfig *from, ContainerCo
         return 0;
 }
 
+static int check_env(const Runtime__V1__KeyValue *e, Error *error) {
+        const char *value = e->value.len > 0 ? (const char *) e->value.data : "";
+
+        if (isempty(e->key) || strchr(e->key, '='))
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "environment variable \"%.80s\" needs a name without '='",
+                                e->key);
+        if (!memchr(value, 0, e->value.len) && utf8_is_valid(value, e->value.len))
+                return 0;
+        return error_set(
+                        error,
+                        -EINVAL,
+                        STATUS_INVALID_ARGUMENT,
+                        "environment variable \"%.80s\" has a value with NUL or that is not UTF-8, which OCI runtimes can not take",
+                        e->key);
+}
+
 static int convert_envs(const Runtime__V1__ContainerConfig *from, ContainerConfig *ret, Error *error) {
+        int r;
+
+        r = check_count("envs", from->n_envs, STRINGS_MAX, error);
+        if (r < 0)
+                return r;
+        ret->envs = new0(char *, from->n_envs + 1);
+        if (!ret->envs)
+                return -ENOMEM;
         for (size_t i = 0; i < from->n_envs; i++) {
                 const Runtime__V1__KeyValue *e = from->envs[i];
+                size_t key_size = strlen(e->key), size = key_size + 1 + e->value.len;
 
-                if (isempty(e->key) || strchr(e->key, '=') ||
-                    memchr(e->value.data ?: (uint8_t *) "", 0, e->value.len))
-                        return error_set(
-                                        error,
-                                        -EINVAL,
-                                        STATUS_INVALID_ARGUMENT,
-                                        "environment variable \"%.80s\": no name, '=' in its name, or NUL in its value",
-                                        e->key);
-                if (strv_extendf(&ret->envs,
-                                 "%s=%.*s",
-                                 e->key,
-                                 (int) e->value.len,
-                                 (const char *) e->value.data) < 0)
+                r = check_env(e, error);
+                if (r < 0)
+                        return r;
+                ret->envs[i] = malloc(size + 1);
+                if (!ret->envs[i])
                         return -ENOMEM;
+                memcpy(ret->envs[i], e->key, key_size);
+                ret->envs[i][key_size] = '=';
+                if (e->value.len > 0)
+                        memcpy(ret->envs[i] + key_size + 1, e->value.data, e->value.len);
+                ret->envs[i][size] = '\0';
         }
         return 0;
 }
 
-static int convert_capabilities(const Runtime__V1__Capability *c, ContainerConfig *ret) {
+static int convert_capabilities(const Runtime__V1__Capability *c, ContainerConfig *ret, Error *error) {
         int r;
 
         if (!c)
                 return 0;
-        r = copy_strings(c->add_capabilities, c->n_add_capabilities, &ret->add_capabilities);
-        if (r >= 0)
-                r = copy_strings(c->drop_capabilities, c->n_drop_capabilities, &ret->drop_capabilities);
+        r =
+                        copy_strings("add_capabilities",
+                                     c->add_capabilities,
+                                     c->n_add_capabilities,
+                                     &ret->add_capabilities,
+                                     error);
         if (r >= 0)
                 r =
-                                copy_strings(c->add_ambient_capabilities,
+                                copy_strings("drop_capabilities",
+                                             c->drop_capabilities,
+                                             c->n_drop_capabilities,
+                                             &ret->drop_capabilities,
+                                             error);
+        if (r >= 0)
+                r =
+                                copy_strings("add_ambient_capabilities",
+                                             c->add_ambient_capabilities,
                                              c->n_add_ambient_capabilities,
-                                             &ret->add_ambient_capabilities);
+                                             &ret->add_ambient_capabilities,
+                                             error);
         return r;
 }
 
 static int convert_identity(const ContainerSecurity *s, ContainerConfig *ret, Error *error) {
+        int r;
+
         if (s->run_as_user && !isempty(s->run_as_username))
                 return error_set(
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
                                 "both run_as_user and run_as_username are set");
+        if ((s->run_as_user && s->run_as_user->value < 0) || (s->run_as_group && s->run_as_group->value < 0))
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "%s is negative",
+                                s->run_as_group && s->run_as_group->value < 0 ? "run_as_group" :
+                                                                                "run_as_user");
+        r = check_count("supplemental_groups", s->n_supplemental_groups, STRINGS_MAX, error);
+        if (r < 0)
+                return r;
         if (s->run_as_user)
                 ret->run_as_user = s->run_as_user->value;
         if (s->run_as_group)
@@ -285,27 +349,6 @@ static int convert_identity(const ContainerSecurity *s, ContainerConfig *ret, Er
         return COPY_ALL({ s->run_as_username, &ret->run_as_username });
 }
 
-/* Old clients still send the deprecated fields: they count where the new ones are not set. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-static int check_confinement(const ContainerSecurity *s, Error *error) {
-        int r;
-
-        r = check_userns(s->namespace_options, error);
-        if (r >= 0 && !s->privileged)
-                r = check_profile(s->seccomp, "a seccomp profile", error);
-        if (r >= 0 && !s->privileged && !s->seccomp && !isempty(s->seccomp_profile_path) &&
-            !streq(s->seccomp_profile_path, "unconfined"))
-                r = refuse(error, "a seccomp profile");
-        if (r >= 0 && !s->privileged)
-                r = check_apparmor(s->apparmor, s->apparmor_profile, error);
-        if (r >= 0)
-                r = check_selinux(s->selinux_options, error);
-        return r;
-}
-
-#pragma GCC diagnostic pop
-
 static int convert_security(const ContainerSecurity *s, ContainerConfig *ret, Error *error) {
         int r;
 
@@ -314,16 +357,28 @@ static int convert_security(const ContainerSecurity *s, ContainerConfig *ret, Er
         ret->privileged = s->privileged;
         ret->readonly_rootfs = s->readonly_rootfs;
         ret->no_new_privs = s->no_new_privs;
-        r = check_confinement(s, error);
+        r = confinement_check(s, error);
         if (r >= 0)
                 r = convert_identity(s, ret, error);
         if (r >= 0)
-                r = convert_capabilities(s->capabilities, ret);
+                r = convert_capabilities(s->capabilities, ret, error);
         if (r >= 0)
-                r = copy_strings(s->masked_paths, s->n_masked_paths, &ret->masked_paths);
+                r =
+                                copy_strings("masked_paths",
+                                             s->masked_paths,
+                                             s->n_masked_paths,
+                                             &ret->masked_paths,
+                                             error);
         if (r >= 0)
-                r = copy_strings(s->readonly_paths, s->n_readonly_paths, &ret->readonly_paths);
+                r =
+                                copy_strings("readonly_paths",
+                                             s->readonly_paths,
+                                             s->n_readonly_paths,
+                                             &ret->readonly_paths,
+                                             error);
         if (r >= 0 && s->namespace_options) {
+                ret->network_mode = s->namespace_options->network;
+                ret->ipc_mode = s->namespace_options->ipc;
                 ret->pid_mode = s->namespace_options->pid;
                 r = COPY_ALL({ s->namespace_options->target_id, &ret->pid_target });
         }
@@ -346,10 +401,13 @@ int convert_resources(
         ret->oom_score_adj = from->oom_score_adj;
         r = COPY_ALL({ from->cpuset_cpus, &ret->cpuset_cpus }, { from->cpuset_mems, &ret->cpuset_mems });
         if (r >= 0)
-                r = convert_map((void **) from->unified, from->n_unified, &ret->unified);
+                r = convert_map("unified", (void **) from->unified, from->n_unified, &ret->unified, error);
         if (r < 0)
                 return r;
 
+        r = check_count("hugepage_limits", from->n_hugepage_limits, ITEMS_MAX, error);
+        if (r < 0)
+                return r;
         ret->hugepage_limits = new0(HugepageLimit, from->n_hugepage_limits + 1);
         if (!ret->hugepage_limits)
                 return -ENOMEM;
@@ -361,7 +419,7 @@ int convert_resources(
                                         error,
                                         -ERANGE,
                                         STATUS_INVALID_ARGUMENT,
-                                        "hugepage limit of %s is out of range",
+                                        "huge page limit of %.40s is out of range",
                                         from->hugepage_limits[i]->page_size);
                 to->limit_bytes = (int64_t) from->hugepage_limits[i]->limit;
                 if (str_replace(&to->page_size, from->hugepage_limits[i]->page_size) < 0)
@@ -391,9 +449,9 @@ int convert_container_config(const Runtime__V1__ContainerConfig *from, Container
                      { from->working_dir, &ret->working_dir },
                      { from->log_path, &ret->log_path });
         if (r >= 0)
-                r = copy_strings(from->command, from->n_command, &ret->command);
+                r = copy_strings("command", from->command, from->n_command, &ret->command, error);
         if (r >= 0)
-                r = copy_strings(from->args, from->n_args, &ret->args);
+                r = copy_strings("args", from->args, from->n_args, &ret->args, error);
         if (r >= 0)
                 r = convert_envs(from, ret, error);
         if (r >= 0)
@@ -401,9 +459,13 @@ int convert_container_config(const Runtime__V1__ContainerConfig *from, Container
         if (r >= 0)
                 r = convert_devices(from, ret, error);
         if (r >= 0)
-                r = convert_map((void **) from->labels, from->n_labels, &ret->labels);
+                r = convert_map("labels", (void **) from->labels, from->n_labels, &ret->labels, error);
         if (r >= 0)
-                r = convert_map((void **) from->annotations, from->n_annotations, &ret->annotations);
+                r = convert_map("annotations",
+                                (void **) from->annotations,
+                                from->n_annotations,
+                                &ret->annotations,
+                                error);
         if (r >= 0 && from->linux)
                 r = convert_resources(from->linux->resources, &ret->resources, error);
         if (r >= 0 && from->linux)

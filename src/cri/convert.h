@@ -11,9 +11,6 @@
 #include "oci/config.h"
 #include "proto/cri.pb-c.h"
 
-/* Pairs out of the entries of a map<string, string>. 0 or -ENOMEM. */
-int convert_map(void *const *entries, size_t n, char ***ret);
-
 /* @ret: json_field_done(pod_config_fields), also on failure. */
 int convert_pod_config(
                 const Runtime__V1__PodSandboxConfig *from,

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cri/request.h"
 
+#include "cri/wire-check.h"
 #include "grpc/server.h"
 
 void *
 request_unpack(GrpcCall *call, const ProtobufCMessageDescriptor *descriptor, const void *data, size_t size) {
         _cleanup_error_ Error error = ERROR_INIT;
         void *message = protobuf_c_message_unpack(descriptor, NULL, size, data);
+        int r;
 
-        if (!message)
-                grpc_call_fail(call,
-                               error_set(&error,
-                                         -EBADMSG,
-                                         STATUS_INVALID_ARGUMENT,
-                                         "request is not a %s",
-                                         descriptor->name),
-                               &error);
-        return message;
+        r = message ? wire_check(descriptor, data, size, &error) :
+                      error_set(&error,
+                                -EBADMSG,
+                                STATUS_INVALID_ARGUMENT,
+                                "request is not a %s",
+                                descriptor->name);
+        if (r >= 0)
+                return message;
+        request_freep(&message);
+        grpc_call_fail(call, r, &error);
+        return NULL;
 }
 
 void request_freep(void *message) {
@@ -46,7 +50,7 @@ static int pack(const ProtobufCMessage *message, uint8_t **ret, size_t *ret_size
 void request_reply(GrpcCall *call, const ProtobufCMessage *message) {
         _cleanup_error_ Error error = ERROR_INIT;
         _cleanup_free_ uint8_t *data = NULL;
-        size_t size;
+        size_t size = 0;
         int r;
 
         r = pack(message, &data, &size, &error);
@@ -58,7 +62,7 @@ void request_reply(GrpcCall *call, const ProtobufCMessage *message) {
 
 int request_send(GrpcCall *call, const ProtobufCMessage *message) {
         _cleanup_free_ uint8_t *data = NULL;
-        size_t size;
+        size_t size = 0;
         int r;
 
         r = pack(message, &data, &size, NULL);

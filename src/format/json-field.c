@@ -314,6 +314,12 @@ json_t *json_field_save(const JsonField *fields, const void *data) {
         return TAKE_PTR(object);
 }
 
+bool json_field_equal(const JsonField *fields, const void *a, const void *b) {
+        _cleanup_json_ json_t *first = json_field_save(fields, a), *second = json_field_save(fields, b);
+
+        return first && second && json_equal(first, second);
+}
+
 static void done_array(const JsonField *f, void *data) {
         char **items = field_at(data, f->offset);
 

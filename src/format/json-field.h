@@ -46,6 +46,9 @@ int json_field_load(const JsonField *fields, json_t *json, void *data, Error *er
 /* A new reference to an object, or NULL without memory. */
 json_t *json_field_save(const JsonField *fields, const void *data);
 
+/* Whether two structs would be saved alike; false without memory. */
+bool json_field_equal(const JsonField *fields, const void *a, const void *b);
+
 /* Frees what the rows own and zeroes it. */
 void json_field_done(const JsonField *fields, void *data);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/reference.h"
 
+#include "basic/number.h"
 #include "basic/str.h"
 #include "format/digest.h"
 
 #define TAG_MAX 128
 #define REPOSITORY_MAX 255
 #define TAG_CHARS STR_LOWER STR_UPPER STR_DIGITS "_.-"
-#define DOMAIN_CHARS STR_LOWER STR_UPPER STR_DIGITS ".-:[]"
 
 void reference_done(Reference *r) {
         free(r->domain);
@@ -58,6 +58,18 @@ static bool is_domain(const char *s, size_t n) {
                         (n == strlen("localhost") && memcmp(s, "localhost", n) == 0);
 }
 
+/* "host", "host:5000" or "[::1]:5000". */
+static bool domain_is_valid(const char *s) {
+        const char *port = strrchr(s, ':'), *bracket = *s == '[' ? strchr(s, ']') : NULL;
+        size_t n = bracket ? (size_t) (bracket + 1 - s) : port ? (size_t) (port - s) : strlen(s);
+        uint64_t number;
+
+        if (n == 0 || (bracket && strspn(s + 1, STR_HEX_DIGITS "ABCDEF:.") + 2 != n) ||
+            (!bracket && strspn(s, STR_LOWER STR_UPPER STR_DIGITS ".-") != n))
+                return false;
+        return !s[n] || (s[n] == ':' && parse_u64(s + n + 1, UINT16_MAX, &number) >= 0 && number > 0);
+}
+
 static int split_domain(const char *name, Reference *r) {
         const char *slash = strchr(name, '/');
 
@@ -76,7 +88,7 @@ static int invalid(Error *error, const char *s, const char *what) {
                         error,
                         -EINVAL,
                         STATUS_INVALID_ARGUMENT,
-                        "invalid image reference \"%s\": %s",
+                        "invalid image reference \"%.200s\": %s",
                         s,
                         what);
 }
@@ -115,9 +127,10 @@ int reference_parse(const char *s, Reference *ret, Error *error) {
         e = split_domain(name, &r);
         if (e < 0)
                 return e;
-        if (!repository_is_valid(r.repository) || isempty(r.domain) ||
-            !str_in_charset(r.domain, DOMAIN_CHARS))
-                return invalid(error, s, "the name is not lower case letters, digits and separators");
+        if (!repository_is_valid(r.repository) || !domain_is_valid(r.domain))
+                return invalid(error,
+                               s,
+                               "the name is not a registry with a port up to 65535, then lower case letters, digits and separators");
 
         if (r.digest)
                 free(TAKE_PTR(r.tag)); /* the digest says more */

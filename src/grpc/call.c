@@ -323,7 +323,7 @@ static int call_check(GrpcCall *call, Error *error) {
                                 error,
                                 -ENOSYS,
                                 STATUS_UNIMPLEMENTED,
-                                "unknown method %s",
+                                "unknown method %.200s",
                                 strempty(call->path));
         if (call->oversized)
                 return error_set(

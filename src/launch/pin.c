@@ -196,8 +196,10 @@ static int create_namespaces(void) {
                 return fail(r, "set up", "loopback");
         STRV_FOREACH(s, arg_sysctls) {
                 r = apply_sysctl(*s);
-                if (r < 0)
-                        return fail(r, "set sysctl", *s);
+                if (r < 0) {
+                        (void) fail(r, "set sysctl", *s);
+                        return -EBADRQC; /* the request's fault, told by the exit code */
+                }
         }
         return 0;
 }
@@ -311,5 +313,5 @@ int main(int argc, char **argv) {
                 (void) fprintf(stderr,
                                "usage: crio-pin init | create ID [OPTION]… | remove ID [--net FILE]\n");
         strv_free(arg_sysctls);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return r == -EBADRQC ? PIN_EXIT_SYSCTL : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

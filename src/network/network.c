@@ -184,7 +184,12 @@ static void network_load(Network *n) {
                 return;
         }
         if (error_is_set(&first))
-                error_move(&n->error, &first);
+                (void) error_set(
+                                &n->error,
+                                -ENOENT,
+                                STATUS_FAILED_PRECONDITION,
+                                "no CNI configuration is usable: %s",
+                                error_get_text(&first, 0));
         else
                 (void) error_set(
                                 &n->error,

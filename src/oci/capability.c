@@ -92,7 +92,7 @@ static int to_mask(char *const *l, const char *why, uint64_t *ret, Error *error)
                                         error,
                                         n,
                                         STATUS_INVALID_ARGUMENT,
-                                        "unknown capability \"%s\" to %s",
+                                        "unknown capability \"%.100s\" to %s",
                                         *s,
                                         why);
                 set |= UINT64_C(1) << n;
@@ -102,7 +102,7 @@ static int to_mask(char *const *l, const char *why, uint64_t *ret, Error *error)
 }
 
 int capability_apply(char *const *base, char *const *add, char *const *drop, uint64_t *ret, Error *error) {
-        uint64_t set = 0, added, dropped;
+        uint64_t set = 0, added = 0, dropped = 0;
         int r;
 
         r = to_mask(base, "give by default", &set, error);

@@ -97,6 +97,8 @@ const JsonField container_config_fields[] = {
         { ROW(BOOL, ContainerConfig, privileged) },
         { ROW(BOOL, ContainerConfig, readonly_rootfs) },
         { ROW(BOOL, ContainerConfig, no_new_privs) },
+        { ROW(INT, ContainerConfig, network_mode) },
+        { ROW(INT, ContainerConfig, ipc_mode) },
         { ROW(INT, ContainerConfig, pid_mode) },
         { ROW(STRING, ContainerConfig, pid_target) },
         { ROW(INT64, ContainerConfig, run_as_user) },

@@ -91,6 +91,7 @@ typedef struct ContainerConfig {
         /* security */
         char **add_capabilities, **drop_capabilities, **add_ambient_capabilities;
         bool privileged, readonly_rootfs, no_new_privs;
+        int network_mode, ipc_mode; /* have to be those of the pod; 0: not said */
         int pid_mode;
         char *pid_target;
         int64_t run_as_user, run_as_group; /* UNSET */

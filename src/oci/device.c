@@ -127,7 +127,7 @@ static int check_access(const ContainerDevice *device, Error *error) {
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "device %s: permissions \"%s\" are not some of \"rwm\"",
+                                "device %.200s: permissions \"%.20s\" are not some of \"rwm\"",
                                 strempty(device->host_path),
                                 strempty(p));
         if (isempty(device->host_path) || !path_is_safe(device->host_path) ||
@@ -136,7 +136,7 @@ static int check_access(const ContainerDevice *device, Error *error) {
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "device \"%s\" as \"%s\": both have to be absolute paths without \"..\"",
+                                "device \"%.200s\" as \"%.200s\": both have to be absolute paths without \"..\"",
                                 strempty(device->host_path),
                                 strempty(device->container_path));
         return 0;
@@ -154,7 +154,7 @@ static int device_lookup(const ContainerDevice *device, OciDevices *d, Error *er
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "device %s: %s",
+                                "device %.200s: %s",
                                 device->host_path,
                                 STRERROR(errno));
         if (S_ISDIR(st.st_mode))
@@ -172,7 +172,7 @@ static int device_lookup(const ContainerDevice *device, OciDevices *d, Error *er
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "device %s is neither a device node nor a directory",
+                                "device %.200s is neither a device node nor a directory",
                                 device->host_path);
         return r < 0 ? error_prefix(error, r, "device %s", device->host_path) : 0;
 }

@@ -9,11 +9,11 @@
 #include "basic/str.h"
 #include "format/json-build.h"
 #include "oci/capability.h"
+#include "oci/environment.h"
 #include "oci/resources.h"
 
 /* crun before 1.15 refuses 1.2.0 and later; nothing newer is used. */
 #define OCI_VERSION "1.0.2"
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* docker's rules: command drops the image's cmd, too. */
 static int args_new(const OciSpecInput *in, json_t **ret, Error *error) {
@@ -41,25 +41,9 @@ static int args_new(const OciSpecInput *in, json_t **ret, Error *error) {
 
 static int env_new(const OciSpecInput *in, json_t **ret) {
         _cleanup_strv_ char **env = NULL;
-        _cleanup_free_ char *hostname = NULL, *home = NULL;
-        char *const *lists[] = { in->default_env, in->image_env, in->container->envs };
         int r;
 
-        r = strv_env_set(&env, DEFAULT_PATH);
-        if (r >= 0)
-                r = strv_env_set(&env, "TERM=xterm");
-        if (r >= 0 && !isempty(in->pod->hostname)) {
-                hostname = str_join("HOSTNAME=", in->pod->hostname, NULL);
-                r = hostname ? strv_env_set(&env, hostname) : -ENOMEM;
-        }
-        if (r >= 0 && !isempty(in->user->home)) {
-                home = str_join("HOME=", in->user->home, NULL);
-                r = home ? strv_env_set(&env, home) : -ENOMEM;
-        }
-        FOREACH_ELEMENT(l, lists)
-                STRV_FOREACH(s, *l)
-                        if (r >= 0)
-                                r = strv_env_set(&env, *s);
+        r = oci_environment_new(in, &env);
         if (r < 0)
                 return r;
         *ret = json_new_strings(env);

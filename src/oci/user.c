@@ -154,12 +154,20 @@ static int read_layers(char *const *layers, const char *path, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-static int resolve_user(OciUser *u, const char *passwd, const char *user, char **ret_name, Error *error) {
+/* @by_number: the request gives an id. An image whose passwd has a user of that name must not bend it. */
+static int
+resolve_user(OciUser *u,
+             const char *passwd,
+             const char *user,
+             bool by_number,
+             char **ret_name,
+             Error *error) {
         uint32_t uid = NO_ID;
         bool numeric = parse_id(user, &uid) >= 0;
-        int r;
+        int r = -ENOENT;
 
-        r = passwd_find(passwd, user, NO_ID, &u->uid, &u->gid, ret_name, &u->home);
+        if (!by_number)
+                r = passwd_find(passwd, user, NO_ID, &u->uid, &u->gid, ret_name, &u->home);
         if (r == -ENOENT && numeric)
                 r = passwd_find(passwd, NULL, uid, &u->uid, &u->gid, ret_name, &u->home);
         if (r == -ENOENT && numeric) {
@@ -172,15 +180,15 @@ static int resolve_user(OciUser *u, const char *passwd, const char *user, char *
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "user \"%s\" is not in /etc/passwd of the image",
+                                "user \"%.200s\" is not in /etc/passwd of the image",
                                 user);
         return r;
 }
 
-static int resolve_group(OciUser *u, const char *groups, const char *group, Error *error) {
+static int resolve_group(OciUser *u, const char *groups, const char *group, bool by_number, Error *error) {
         int r;
 
-        r = group_find(groups, group, &u->gid);
+        r = by_number ? -ENOENT : group_find(groups, group, &u->gid);
         if (r == -ENOENT)
                 r = parse_id(group, &u->gid);
         if (r == -EINVAL || r == -ERANGE)
@@ -188,7 +196,7 @@ static int resolve_group(OciUser *u, const char *groups, const char *group, Erro
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "group \"%s\" is not in /etc/group of the image",
+                                "group \"%.200s\" is not in /etc/group of the image",
                                 group);
         return r;
 }
@@ -249,12 +257,17 @@ resolve_groups(OciUser *u,
                                         error,
                                         -EINVAL,
                                         STATUS_INVALID_ARGUMENT,
-                                        "supplemental group %lld is out of range",
+                                        "supplemental_groups: %lld is out of range",
                                         (long long) gid);
                 r = add_group(u, (uint32_t) gid);
         }
         if (r == -E2BIG)
-                return error_set(error, r, STATUS_INVALID_ARGUMENT, "more than %d groups", OCI_GROUPS_MAX);
+                return error_set(
+                                error,
+                                r,
+                                STATUS_INVALID_ARGUMENT,
+                                "supplemental_groups: more than %d groups",
+                                OCI_GROUPS_MAX);
         return r;
 }
 
@@ -281,9 +294,15 @@ int oci_user_resolve(
         if (r >= 0)
                 r = read_layers(layers, "etc/group", &groups);
         if (r >= 0)
-                r = resolve_user(&u, passwd, isempty(user) ? "0" : user, &name, error);
+                r =
+                                resolve_user(&u,
+                                             passwd,
+                                             isempty(user) ? "0" : user,
+                                             config->run_as_user != UNSET,
+                                             &name,
+                                             error);
         if (r >= 0 && !isempty(group))
-                r = resolve_group(&u, groups, group, error);
+                r = resolve_group(&u, groups, group, config->run_as_group != UNSET, error);
         if (r >= 0)
                 r = resolve_groups(&u, config, groups, name, error);
         if (r < 0)

@@ -9,3 +9,6 @@
 #define PRIVATE_MNT_NS PRIVATE_DIR "/mnt"
 #define PRIVATE_ROOTFS PRIVATE_DIR "/rootfs"
 #define PRIVATE_PODS PRIVATE_DIR "/pods"
+
+/* Exit code of crio-pin when the kernel does not take a sysctl: the fault of whoever asked for it. */
+#define PIN_EXIT_SYSCTL 2
