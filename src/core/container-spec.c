@@ -11,7 +11,6 @@
 #include "core/manager.h"
 #include "core/pod.h"
 #include "image/store.h"
-#include "oci/capability.h"
 #include "oci/device.h"
 #include "oci/spec.h"
 #include "peer/place.h"
@@ -147,30 +146,6 @@ static int spec_resolve_user(Container *c, const StoreImage *image, OciUser *ret
         return 0;
 }
 
-static int spec_capabilities(const Container *c, uint64_t *ret, uint64_t *ret_ambient, Error *error) {
-        const ContainerConfig *config = &c->config;
-        int r;
-
-        if (config->privileged) {
-                *ret = c->manager->capabilities;
-                *ret_ambient = 0;
-                return 0;
-        }
-        r = capability_apply(
-                        c->manager->config->default_capabilities,
-                        config->add_capabilities,
-                        config->drop_capabilities,
-                        ret,
-                        error);
-        if (r >= 0)
-                r = capability_apply(NULL, config->add_ambient_capabilities, NULL, ret_ambient, error);
-        if (r < 0)
-                return r;
-        *ret_ambient &= c->manager->capabilities;
-        *ret = (*ret & c->manager->capabilities) | *ret_ambient;
-        return 0;
-}
-
 static int spec_write(const Container *c, const OciSpecInput *input, Error *error) {
         _cleanup_free_ char *text = NULL, *path = container_get_directory(c, "config.json");
         int r;
@@ -192,7 +167,13 @@ int container_write_spec(Container *c, const StoreImage *image, Error *error) {
 
         r = spec_resolve_user(c, image, &parts.user, error);
         if (r >= 0)
-                r = spec_capabilities(c, &capabilities, &ambient, error);
+                r = oci_spec_capabilities(
+                                &c->config,
+                                config->default_capabilities,
+                                c->manager->capabilities,
+                                &capabilities,
+                                &ambient,
+                                error);
         if (r >= 0)
                 r = oci_devices_lookup(&c->config, &parts.devices, error);
         if (r >= 0)

@@ -43,10 +43,9 @@ unsigned oci_controllers_parse(char *const *names) {
 }
 
 static int cpu_new(const ContainerResources *res, json_t **ret) {
-        json_t *cpu = json_object();
+        _cleanup_json_ json_t *cpu = json_object();
         int r;
 
-        *ret = cpu;
         r = json_set_unless_zero(cpu, "shares", res->cpu_shares);
         if (r >= 0)
                 r = json_set_unless_zero(cpu, "quota", res->cpu_quota_usec);
@@ -56,50 +55,67 @@ static int cpu_new(const ContainerResources *res, json_t **ret) {
                 r = json_set(cpu, "cpus", json_string(res->cpuset_cpus));
         if (r >= 0 && !isempty(res->cpuset_mems))
                 r = json_set(cpu, "mems", json_string(res->cpuset_mems));
+        if (r >= 0)
+                *ret = TAKE_PTR(cpu);
         return r;
 }
 
-int oci_resources_add(json_t *object, const ContainerResources *res, Error *error) {
-        json_t *cpu, *memory = json_object(), *pages = json_array();
-        int64_t swap = res->memory_swap_limit_bytes;
+static int memory_new(const ContainerResources *res, json_t **ret) {
+        _cleanup_json_ json_t *memory = json_object();
         int r;
 
-        if (res->memory_limit_bytes > 0 && swap > 0 && swap < res->memory_limit_bytes) {
-                json_decref(memory);
-                json_decref(pages);
+        r = json_set_unless_zero(memory, "limit", res->memory_limit_bytes);
+        if (r >= 0)
+                r = json_set_unless_zero(memory, "swap", res->memory_swap_limit_bytes);
+        if (r >= 0)
+                *ret = TAKE_PTR(memory);
+        return r;
+}
+
+static int hugepages_new(const ContainerResources *res, json_t **ret) {
+        _cleanup_json_ json_t *pages = json_array();
+
+        for (size_t i = 0; i < res->n_hugepage_limits; i++) {
+                const HugepageLimit *l = &res->hugepage_limits[i];
+
+                if (l->limit_bytes > 0 &&
+                    json_array_append_new(
+                                    pages,
+                                    json_pack("{s:s, s:I}",
+                                              "pageSize",
+                                              l->page_size,
+                                              "limit",
+                                              (json_int_t) l->limit_bytes)) < 0)
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(pages);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int oci_resources_add(json_t *object, const ContainerResources *res, Error *error) {
+        int64_t swap = res->memory_swap_limit_bytes;
+        json_t *value;
+        int r;
+
+        if (res->memory_limit_bytes > 0 && swap > 0 && swap < res->memory_limit_bytes)
                 return error_set(
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
                                 "memory_swap_limit_in_bytes is below memory_limit_in_bytes");
-        }
-        r = cpu_new(res, &cpu);
+        r = cpu_new(res, &value);
         if (r >= 0)
-                r = json_set_object(object, "cpu", cpu);
-        else
-                json_decref(cpu);
+                r = json_set_object(object, "cpu", value);
         if (r >= 0)
-                r = json_set_unless_zero(memory, "limit", res->memory_limit_bytes);
+                r = memory_new(res, &value);
         if (r >= 0)
-                r = json_set_unless_zero(memory, "swap", swap);
+                r = json_set_object(object, "memory", value);
         if (r >= 0)
-                r = json_set_object(object, "memory", memory);
-        for (size_t i = 0; i < res->n_hugepage_limits && r >= 0; i++)
-                if (res->hugepage_limits[i].limit_bytes > 0)
-                        r = json_array_append_new(
-                                            pages,
-                                            json_pack("{s:s, s:I}",
-                                                      "pageSize",
-                                                      res->hugepage_limits[i].page_size,
-                                                      "limit",
-                                                      (json_int_t) res->hugepage_limits[i].limit_bytes)) <
-                                                        0 ?
-                                        -ENOMEM :
-                                        0;
-        if (r >= 0 && json_array_size(pages) > 0)
-                r = json_set(object, "hugepageLimits", pages);
-        else
-                json_decref(pages);
+                r = hugepages_new(res, &value);
+        if (r >= 0 && json_array_size(value) > 0)
+                r = json_set(object, "hugepageLimits", value);
+        else if (r >= 0)
+                json_decref(value);
         if (r >= 0 && strv_length(res->unified) > 0)
                 r = json_set(object, "unified", json_new_pairs(res->unified));
         return r;

@@ -50,6 +50,31 @@ static int env_new(const OciSpecInput *in, json_t **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
+int oci_spec_capabilities(
+                const ContainerConfig *config,
+                char *const *defaults,
+                uint64_t possible,
+                uint64_t *ret,
+                uint64_t *ret_ambient,
+                Error *error) {
+        uint64_t set, ambient;
+        int r;
+
+        if (config->privileged) {
+                *ret = possible;
+                *ret_ambient = 0;
+                return 0;
+        }
+        r = capability_apply(defaults, config->add_capabilities, config->drop_capabilities, &set, error);
+        if (r >= 0)
+                r = capability_apply(NULL, config->add_ambient_capabilities, NULL, &ambient, error);
+        if (r < 0)
+                return r;
+        *ret_ambient = ambient & possible;
+        *ret = (set & possible) | *ret_ambient;
+        return 0;
+}
+
 static json_t *capability_set_new(uint64_t set) {
         json_t *array = json_array();
         const char *name;
@@ -63,7 +88,7 @@ static json_t *capability_set_new(uint64_t set) {
 }
 
 static int capabilities_new(const OciSpecInput *in, json_t **ret) {
-        json_t *object = json_object();
+        _cleanup_json_ json_t *object = json_object();
         uint64_t inheritable = in->inheritable_capabilities ? in->capabilities : in->ambient_capabilities;
         int r;
 
@@ -76,30 +101,26 @@ static int capabilities_new(const OciSpecInput *in, json_t **ret) {
                 r = json_set(object, "inheritable", capability_set_new(inheritable));
         if (r >= 0 && in->ambient_capabilities != 0)
                 r = json_set(object, "ambient", capability_set_new(in->ambient_capabilities));
-        *ret = object;
+        if (r >= 0)
+                *ret = TAKE_PTR(object);
         return r;
 }
 
-static json_t *user_new(const OciUser *u) {
-        json_t *object = json_object(), *groups = json_array();
+static int user_new(const OciUser *u, json_t **ret) {
+        _cleanup_json_ json_t *object = json_object(), *groups = json_array();
         int r;
 
         for (size_t i = 0; i < u->n_groups; i++)
-                (void) json_array_append_new(
-                                groups,
-                                json_integer(u->groups[i])); /* without memory, groups is NULL below */
+                if (json_array_append_new(groups, json_integer(u->groups[i])) < 0)
+                        return -ENOMEM;
         r = json_set(object, "uid", json_integer(u->uid));
         if (r >= 0)
                 r = json_set(object, "gid", json_integer(u->gid));
         if (r >= 0)
-                r = json_set(object, "additionalGids", groups);
-        else
-                json_decref(groups);
-        if (r < 0) {
-                json_decref(object);
-                return NULL;
-        }
-        return object;
+                r = json_set(object, "additionalGids", TAKE_PTR(groups));
+        if (r >= 0)
+                *ret = TAKE_PTR(object);
+        return r;
 }
 
 /* "nofile=1024:2048" */
@@ -166,7 +187,9 @@ static int process_new(const OciSpecInput *in, json_t **ret, Error *error) {
 
         r = json_set(p, "terminal", json_boolean(c->tty));
         if (r >= 0)
-                r = json_set(p, "user", user_new(in->user));
+                r = user_new(in->user, &value);
+        if (r >= 0)
+                r = json_set(p, "user", value);
         if (r >= 0)
                 r = args_new(in, &value, error);
         if (r >= 0)
@@ -337,10 +360,9 @@ static int namespace_add(json_t *array, const char *type, const char *path) {
 }
 
 static int namespaces_new(const OciSpecInput *in, json_t **ret) {
-        json_t *array = json_array();
+        _cleanup_json_ json_t *array = json_array();
         int r;
 
-        *ret = array;
         r = namespace_add(array, "mount", "");
         if (r >= 0)
                 r = namespace_add(array, "network", in->network_path);
@@ -352,79 +374,75 @@ static int namespaces_new(const OciSpecInput *in, json_t **ret) {
                 r = namespace_add(array, "pid", in->pid_path);
         if (r >= 0 && in->cgroup_namespace)
                 r = namespace_add(array, "cgroup", "");
+        if (r >= 0)
+                *ret = TAKE_PTR(array);
         return r;
+}
+
+static json_t *device_rule_new(const OciDevice *d) {
+        return json_pack(
+                        "{s:b, s:s%, s:i, s:i, s:s}",
+                        "allow",
+                        1,
+                        "type",
+                        &d->type,
+                        (size_t) 1,
+                        "major",
+                        (int) d->major,
+                        "minor",
+                        (int) d->minor,
+                        "access",
+                        d->access);
 }
 
 static int device_rules_new(const OciSpecInput *in, json_t **ret) {
-        json_t *array = json_array();
-        int r = 0;
+        _cleanup_json_ json_t *array = json_array();
+        bool all = in->container->privileged;
 
-        *ret = array;
-        if (in->container->privileged)
-                return json_array_append_new(array, json_pack("{s:b, s:s}", "allow", 1, "access", "rwm")) <
-                                                0 ?
-                                -ENOMEM :
-                                0;
-        if (json_array_append_new(array, json_pack("{s:b, s:s}", "allow", 0, "access", "rwm")) < 0)
+        if (json_array_append_new(array, json_pack("{s:b, s:s}", "allow", (int) all, "access", "rwm")) < 0)
                 return -ENOMEM;
-        for (size_t i = 0; i < in->n_devices && r >= 0; i++) {
-                const OciDevice *d = &in->devices[i];
-
-                r = json_array_append_new(
-                                    array,
-                                    json_pack("{s:b, s:s%, s:i, s:i, s:s}",
-                                              "allow",
-                                              1,
-                                              "type",
-                                              &d->type,
-                                              (size_t) 1,
-                                              "major",
-                                              (int) d->major,
-                                              "minor",
-                                              (int) d->minor,
-                                              "access",
-                                              d->access)) < 0 ?
-                                -ENOMEM :
-                                0;
-        }
-        return r;
-}
-
-static int devices_new(const OciSpecInput *in, json_t **ret) {
-        json_t *array = json_array();
-
-        *ret = array;
-        for (size_t i = 0; i < in->n_devices; i++) {
-                const OciDevice *d = &in->devices[i];
-                json_t *o =
-                                json_pack("{s:s, s:s%, s:i, s:i, s:i, s:I, s:I}",
-                                          "path",
-                                          d->path,
-                                          "type",
-                                          &d->type,
-                                          (size_t) 1,
-                                          "major",
-                                          (int) d->major,
-                                          "minor",
-                                          (int) d->minor,
-                                          "fileMode",
-                                          (int) (d->mode & 07777),
-                                          "uid",
-                                          (json_int_t) d->uid,
-                                          "gid",
-                                          (json_int_t) d->gid);
-
-                if (json_array_append_new(array, o) < 0)
+        for (size_t i = 0; i < in->n_devices && !all; i++)
+                if (json_array_append_new(array, device_rule_new(&in->devices[i])) < 0)
                         return -ENOMEM;
-        }
+        *ret = TAKE_PTR(array);
         return 0;
 }
 
+static json_t *device_new(const OciDevice *d) {
+        return json_pack(
+                        "{s:s, s:s%, s:i, s:i, s:i, s:I, s:I}",
+                        "path",
+                        d->path,
+                        "type",
+                        &d->type,
+                        (size_t) 1,
+                        "major",
+                        (int) d->major,
+                        "minor",
+                        (int) d->minor,
+                        "fileMode",
+                        (int) (d->mode & 07777),
+                        "uid",
+                        (json_int_t) d->uid,
+                        "gid",
+                        (json_int_t) d->gid);
+}
+
+static int devices_new(const OciSpecInput *in, json_t **ret) {
+        _cleanup_json_ json_t *array = json_array();
+
+        for (size_t i = 0; i < in->n_devices; i++)
+                if (json_array_append_new(array, device_new(&in->devices[i])) < 0)
+                        return -ENOMEM;
+        *ret = TAKE_PTR(array);
+        return *ret ? 0 : -ENOMEM;
+}
+
 static int all_resources_new(const OciSpecInput *in, json_t **ret, Error *error) {
-        json_t *object = json_object(), *rules = NULL;
+        _cleanup_json_ json_t *object = json_object();
+        json_t *rules;
         int r;
 
-        *ret = object;
         r = device_rules_new(in, &rules);
         if (r >= 0)
                 r = json_set(object, "devices", rules);
@@ -432,9 +450,11 @@ static int all_resources_new(const OciSpecInput *in, json_t **ret, Error *error)
                 r = oci_resources_add(object, &in->container->resources, error);
         if (r >= 0 && in->pids_limit != 0)
                 r = json_set(object, "pids", json_pack("{s:I}", "limit", (json_int_t) in->pids_limit));
-        if (r >= 0)
-                oci_resources_drop(object, in->controllers);
-        return r;
+        if (r < 0)
+                return r;
+        oci_resources_drop(object, in->controllers);
+        *ret = TAKE_PTR(object);
+        return 0;
 }
 
 static const char *rootfs_propagation(const ContainerConfig *c) {
@@ -455,8 +475,6 @@ static int linux_new(const OciSpecInput *in, json_t **ret, Error *error) {
         int r;
 
         r = all_resources_new(in, &value, error);
-        if (r < 0)
-                json_decref(value);
         if (r >= 0)
                 r = json_set(l, "resources", value);
         if (r >= 0)

@@ -50,6 +50,21 @@ typedef struct OciSpecInput {
 } OciSpecInput;
 
 /**
+ * oci_spec_capabilities() - what "capabilities" and "ambient_capabilities" of the input are
+ * @defaults:  names that every container has
+ * @possible:  what this node can give; a privileged container gets it all, others no more than that
+ *
+ * Return: 0, or -EINVAL with a text that names the unknown capability.
+ */
+int oci_spec_capabilities(
+                const ContainerConfig *config,
+                char *const *defaults,
+                uint64_t possible,
+                uint64_t *ret,
+                uint64_t *ret_ambient,
+                Error *error);
+
+/**
  * oci_spec_format() - write config.json
  * @ret:  text, owned by the caller
  *
