@@ -113,7 +113,14 @@ static int make_step_layer(Operation *op) {
         metadata = json ? json_dumps(json, JSON_COMPACT) : NULL;
         if (!metadata)
                 return -ENOMEM;
-        r = store_create_container(x->manager->store, c->id, c->id, c->image_id, metadata, false, &error);
+        r = store_create_container(
+                        x->manager->store,
+                        &(StoreNewContainer){ .id = c->id,
+                                              .name = c->id,
+                                              .image_id = c->image_id,
+                                              .metadata = metadata },
+                        false,
+                        &error);
         if (r == -EAGAIN)
                 return STEP_AGAIN;
         error_move(&op->error, &error);

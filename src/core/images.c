@@ -5,22 +5,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "basic/fault.h"
+#include <systemd/sd-event.h>
+
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/hashmap.h"
 #include "basic/log.h"
 #include "basic/str.h"
 #include "config/config.h"
+#include "core/container.h"
 #include "core/manager.h"
+#include "core/pull-unit.h"
 #include "event/child.h"
 #include "format/reference.h"
 #include "unit/systemd.h"
-#include "unit/unit-spec.h"
 
 #define CLEAN_TIMEOUT_USEC (10 * USEC_PER_MINUTE)
 #define CLEAN_STDERR_MAX (4 * KIB)
 #define REMOVE_TIMEOUT_USEC (1 * USEC_PER_MINUTE)
 #define UNIT_ID_SIZE 12
+/* Trees for one run of the cleaner. */
+#define CLEAN_TREES_MAX 64
+/* Between attempts to repair a store that others hold. */
+#define REPAIR_USEC (1 * USEC_PER_SEC)
 
 struct ImagePullWaiter {
         ImagePull *pull;
@@ -51,37 +58,85 @@ struct Images {
         Hashmap *pulls; /* k: key, v: ImagePull, owned */
         Child *cleaner;
         bool clean_again;
+        sd_event_source *repair_timer;
 };
 
 static void images_on_cleaned(Child *child, const ChildResult *result, void *userdata) {
         Images *i = userdata;
         _cleanup_error_ Error error = ERROR_INIT;
 
+        bool again = i->clean_again;
+
         if (child_result_check(result, "removal of layers", &error) < 0)
                 log_warning("%s, trying again with the next one", error_get_text(&error, 0));
+        else
+                again = true; /* for the rest, and to leave the place as it was */
         i->cleaner = child_free(child);
-        if (i->clean_again)
+        if (again)
                 images_clean(i);
 }
 
+/* Only what nobody holds: pulls, ours and of others, have their places beside it. */
 void images_clean(Images *i) {
-        _cleanup_free_ char *path = store_trash_path(i->manager->store);
+        _cleanup_strv_ char **argv = NULL;
         _cleanup_error_ Error error = ERROR_INIT;
-        const char *const argv[] = { "/usr/bin/find", path, "-mindepth", "1", "-xdev", "-delete", NULL };
+        static const char *const command[] = { "/usr/bin/rm", "-rf", "--one-file-system", "--", NULL };
+        size_t n_command = ELEMENTSOF(command) - 1, max = n_command + CLEAN_TREES_MAX;
+        int r;
 
         i->clean_again = i->cleaner;
-        if (!path || i->cleaner || access(path, F_OK) < 0)
+        if (i->cleaner)
                 return;
-        if (child_start(i->manager->event,
-                        &(ChildSpec){ .argv = argv,
-                                      .stderr_max_bytes = CLEAN_STDERR_MAX,
-                                      .timeout_usec = CLEAN_TIMEOUT_USEC },
-                        images_on_cleaned,
-                        i,
-                        &i->cleaner,
-                        &error) < 0)
+        r = strv_extend_strv(&argv, (char *const *) command);
+        if (r >= 0)
+                r = store_find_garbage(i->manager->store, max, &argv);
+        if (r >= 0 && strv_length(argv) > n_command) {
+                i->clean_again = strv_length(argv) >= max;
+                r = child_start(i->manager->event,
+                                &(ChildSpec){ .argv = (const char *const *) argv,
+                                              .stderr_max_bytes = CLEAN_STDERR_MAX,
+                                              .timeout_usec = CLEAN_TIMEOUT_USEC },
+                                images_on_cleaned,
+                                i,
+                                &i->cleaner,
+                                &error);
+        }
+        if (r < 0)
                 log_warning("%s, trees of removed layers stay until the next removal",
-                            error_get_text(&error, 0));
+                            error_get_text(&error, r));
+}
+
+static int images_on_repair_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        images_repair(userdata);
+        return 0;
+}
+
+void images_repair(Images *i) {
+        _cleanup_strv_ char **alive = NULL;
+        _cleanup_error_ Error error = ERROR_INIT;
+        Container *c;
+        int r = 0;
+
+        i->repair_timer = sd_event_source_disable_unref(i->repair_timer);
+        HASHMAP_FOREACH(c, i->manager->containers)
+                if (r >= 0)
+                        r = strv_extend(&alive, c->id);
+        if (r >= 0)
+                r = store_repair(i->manager->store, alive, &error);
+        if (r == -EAGAIN)
+                r = sd_event_add_time_relative(
+                                i->manager->event,
+                                &i->repair_timer,
+                                CLOCK_MONOTONIC,
+                                REPAIR_USEC,
+                                REPAIR_USEC / 10,
+                                images_on_repair_timer,
+                                i);
+        if (r < 0)
+                log_warning("image store: %s, its remains stay until the next start",
+                            error_get_text(&error, r));
+        images_refresh(i);
+        images_clean(i);
 }
 
 int images_new(Manager *m, Images **ret, Error *error) {
@@ -126,6 +181,7 @@ Images *images_free(Images *i) {
                 (void) pull_free(p);
         hashmap_free(i->pulls);
         child_free(i->cleaner);
+        sd_event_source_disable_unref(i->repair_timer);
         free(i);
         return NULL;
 }
@@ -172,6 +228,8 @@ static void pull_finish(ImagePull *p, int r, const char *image_id, const Error *
                 log_warning("pull of %s: %s", p->image, error_get_text(error, r));
         else
                 log_info("pulled %s as %s", p->image, image_id);
+        if (r < 0)
+                images_clean(p->images); /* it may have been killed over its work */
         while ((w = p->waiters)) {
                 ImagePullDone on_done = w->on_done;
                 void *userdata = w->userdata;
@@ -202,54 +260,6 @@ static void pull_on_unit(int r, const Error *error, void *userdata) {
         }
 }
 
-/* What crio-pull may do: write into the store, speak to registries, unpack with all kinds of owners. */
-static int pull_start_unit(ImagePull *p, int fd, Error *error) {
-        Manager *m = p->images->manager;
-        const Config *config = m->config;
-        const char *const command[] = { CRIO_LIBEXECDIR "/crio-pull", NULL };
-        const char *const faults = fault_get_directory(); /* of tests */
-        const char *const writable[] = { config->root, config->runroot, faults, NULL };
-        _cleanup_free_ char *environment = str_join(FAULT_ENVIRONMENT "=", strempty(faults), NULL);
-        const char *const environments[] = { environment, NULL };
-        const UnitExtra extra[] = {
-                { "NoNewPrivileges", 'b', .boolean = true },
-                { "PrivateDevices", 'b', .boolean = false }, /* layers may hold device nodes */
-                { "PrivateTmp", 'b', .boolean = true },
-                { "ProtectSystem", 's', .string = "strict" },
-                { "ProtectHome", 's', .string = "read-only" }, /* credentials */
-                { "ProtectControlGroups", 'b', .boolean = true },
-                { "ProtectKernelTunables", 'b', .boolean = true },
-                { "ProtectKernelModules", 'b', .boolean = true },
-                { "ProtectKernelLogs", 'b', .boolean = true },
-                { "ReadWritePaths", 'S', .strings = writable },
-                { "RestrictRealtime", 'b', .boolean = true },
-                { "LockPersonality", 'b', .boolean = true },
-                { "MemoryHigh", 't', .number = 512 * MIB },
-                { "MemoryMax", 't', .number = 1 * GIB },
-                { "TasksMax", 't', .number = 64 },
-                { "OOMScoreAdjust", 'i', .number = 500 },
-                { "CapabilityBoundingSet",
-                  't',
-                  .number = UINT64_C(1) << 0 | UINT64_C(1) << 1 | UINT64_C(1) << 3 | UINT64_C(1) << 4 |
-                                  UINT64_C(1) << 21 | UINT64_C(1) << 27 | UINT64_C(1) << 31 },
-        };
-        _cleanup_free_ char *description = str_join("Pull of image ", p->image, NULL);
-        UnitSpec spec = UNIT_SPEC_INIT;
-
-        if (!description || !environment)
-                return -ENOMEM;
-        spec.description = description;
-        spec.type = "exec";
-        spec.exec_start = command;
-        spec.stdin_fd = fd;
-        spec.collect_mode = "inactive-or-failed";
-        spec.syslog_identifier = "crio-pull";
-        spec.environment = faults ? environments : NULL;
-        spec.extra = extra;
-        spec.n_extra = ELEMENTSOF(extra);
-        return systemd_start_unit(m->systemd, p->unit, &spec, pull_on_unit, p, &p->call, error);
-}
-
 static int pull_begin(ImagePull *p, const ImageAuth *auth, Error *error) {
         Manager *m = p->images->manager;
         int fds[2];
@@ -257,7 +267,15 @@ static int pull_begin(ImagePull *p, const ImageAuth *auth, Error *error) {
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return error_set(error, -errno, STATUS_INTERNAL, "socketpair: %s", STRERROR(errno));
-        r = pull_start_unit(p, fds[1], error);
+        r =
+                        pull_unit_start(m,
+                                        &(PullUnit){ .name = p->unit,
+                                                     .image = p->image,
+                                                     .fd = fds[1],
+                                                     .on_done = pull_on_unit,
+                                                     .userdata = p },
+                                        &p->call,
+                                        error);
         close_fd(fds[1]);
         if (r < 0) {
                 close_fd(fds[0]);
@@ -387,7 +405,7 @@ static int removal_step_store(Operation *op) {
                 return STEP_DONE;
         _cleanup_free_ char *id = strdup(image->id);
 
-        r = id ? store_remove_image(store, id, NULL, false, &error) : -ENOMEM;
+        r = id ? store_remove_image(store, id, false, &error) : -ENOMEM;
         if (r == -EAGAIN)
                 return STEP_AGAIN;
         error_move(&op->error, &error);

@@ -58,5 +58,9 @@ ImagePullWaiter *images_pull_leave(ImagePullWaiter *w);
  */
 int images_remove(Images *i, const char *name, OperationWaiter *w, Error *error);
 
+/* Takes away what crashes have left in the store, in a while when others hold it. At start, when all
+ * containers are known. */
+void images_repair(Images *i);
+
 /* Removes trees that are garbage, in the background. */
 void images_clean(Images *i);

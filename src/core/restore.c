@@ -293,23 +293,8 @@ static void restore_undo_gather(Operation *op) {
 
 static int restore_step_store(Operation *op) {
         Restore *x = container_of(op, Restore, operation);
-        _cleanup_strv_ char **alive = NULL;
-        _cleanup_error_ Error error = ERROR_INIT;
-        Container *c;
-        int r = 0;
 
-        HASHMAP_FOREACH(c, x->manager->containers)
-                if (r >= 0)
-                        r = strv_extend(&alive, c->id);
-        if (r >= 0)
-                r = store_repair(x->manager->store, alive, &error);
-        if (r == -EAGAIN)
-                return STEP_AGAIN;
-        if (r < 0)
-                log_warning("image store: %s, its remains stay until the next start",
-                            error_get_text(&error, r));
-        images_refresh(x->manager->images);
-        images_clean(x->manager->images);
+        images_repair(x->manager->images);
         return STEP_DONE;
 }
 

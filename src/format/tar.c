@@ -7,6 +7,11 @@
 #define XATTR_PREFIX "SCHILY.xattr."
 /* Beyond this a size is a lie. */
 #define CONTENT_MAX (INT64_C(1) << 50)
+/* Headers about the next entry: that many in a row, and that many bytes in an archive. */
+#define EXTENSIONS_MAX 8
+#define EXTENSION_BYTES_MAX (UINT64_C(1) * GIB)
+/* Bytes behind the end of the archive. */
+#define TRAILER_MAX (64 * MIB)
 
 /* Places of the fields in a header block. */
 enum {
@@ -281,6 +286,9 @@ static int read_extension(Tar *t, char **ret, Error *error) {
 
         if (size > TAR_PAX_MAX)
                 return bad(t, error, "extended header is larger than 1 MiB");
+        t->extension_bytes += size;
+        if (t->extension_bytes > EXTENSION_BYTES_MAX)
+                return bad(t, error, "extended headers of more than 1 GiB");
         data = malloc(size + padding_of(size) + 1);
         if (!data)
                 return -ENOMEM;
@@ -336,15 +344,23 @@ static bool is_zero(const uint8_t *block) {
         return block[0] == 0 && memcmp(block, block + 1, TAR_BLOCK - 1) == 0;
 }
 
-/* Everything behind the end belongs to the stream as well: some writers pad to 10 KiB. */
+/* The end is two blocks of zeros; one alone, with something behind it, is read differently by different
+ * readers. Everything behind them belongs to the stream as well: some writers pad to 10 KiB. */
 static int read_trailer(Tar *t, Error *error) {
+        uint64_t size = 0;
         char data[4096];
         ssize_t n;
         int r;
 
         t->ended = true;
         while ((n = t->read(t->userdata, data, sizeof(data))) > 0) {
+                for (size_t i = 0; i < (size_t) n && size + i < TAR_BLOCK; i++)
+                        if (data[i] != 0)
+                                return bad(t, error, "something behind a single block of zeros");
+                size += (size_t) n;
                 t->offset += (size_t) n;
+                if (size > TRAILER_MAX)
+                        return bad(t, error, "more than 64 MiB behind the end");
                 r = t->on_raw(t->userdata, data, (size_t) n);
                 if (r < 0)
                         return r;
@@ -384,6 +400,22 @@ static int skip_content(Tar *t, Error *error) {
         return 0;
 }
 
+/* A header block. 0: the archive has ended without saying so, which is good enough between two entries. */
+static int read_header(Tar *t, uint8_t *block, bool first, Error *error) {
+        ssize_t n = t->read(t->userdata, block, TAR_BLOCK);
+        int r;
+
+        if (n < 0)
+                return (int) n;
+        if (n == 0 && first)
+                return 0;
+        r = t->on_raw(t->userdata, block, (size_t) n);
+        t->offset += (size_t) n;
+        if (r >= 0 && n < TAR_BLOCK)
+                r = read_raw(t, block + n, (size_t) (TAR_BLOCK - n), error);
+        return r < 0 ? r : 1;
+}
+
 int tar_next(Tar *t, Error *error) {
         _cleanup_(pax_done) Pax pax = {};
         uint8_t block[TAR_BLOCK];
@@ -394,12 +426,16 @@ int tar_next(Tar *t, Error *error) {
         if (r < 0 || t->ended)
                 return r;
 
-        for (;;) {
+        for (unsigned n = 0;; n++) {
                 _cleanup_free_ char *extension = NULL;
 
-                r = read_raw(t, block, sizeof(block), error);
-                if (r < 0)
+                if (n > EXTENSIONS_MAX)
+                        return bad(t, error, "too many extended headers for one entry");
+                r = read_header(t, block, n == 0, error);
+                if (r <= 0) {
+                        t->ended = r == 0;
                         return r;
+                }
                 if (is_zero(block)) {
                         r = read_trailer(t, error);
                         return MIN(r, 0);

@@ -53,7 +53,7 @@ typedef struct Tar {
         void *userdata;
         TarEntry entry;
         uint64_t left, padding; /* of the content of the entry */
-        uint64_t offset;
+        uint64_t offset, extension_bytes;
         bool ended;
 } Tar;
 

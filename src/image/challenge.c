@@ -10,6 +10,7 @@
 void challenge_done(Challenge *c) {
         free(c->realm);
         free(c->service);
+        free(c->scope);
         *c = (Challenge){ 0 };
 }
 
@@ -41,11 +42,18 @@ static int parse_value(const char **p, char *ret) {
         return 0;
 }
 
-static int take_parameter(Challenge *c, const char *key, size_t size, const char *value) {
-        char **to = size == 5 && strncasecmp(key, "realm", size) == 0       ? &c->realm :
-                        size == 7 && strncasecmp(key, "service", size) == 0 ? &c->service :
-                                                                              NULL;
+static bool is_word(const char *text, size_t size, const char *word) {
+        return size == strlen(word) && strncasecmp(text, word, size) == 0;
+}
 
+static int take_parameter(Challenge *c, const char *key, size_t size, const char *value) {
+        char **to = is_word(key, size, "realm")       ? &c->realm :
+                        is_word(key, size, "service") ? &c->service :
+                        is_word(key, size, "scope")   ? &c->scope :
+                                                        NULL;
+
+        if (is_word(key, size, "error") && streq(value, "insufficient_scope"))
+                c->insufficient_scope = true;
         return to && !*to ? str_replace(to, value) : 0;
 }
 
@@ -70,9 +78,12 @@ int challenge_parse(const char *header, Challenge *c) {
                                 return r;
                         continue;
                 }
-                bearer = size == strlen("bearer") && strncasecmp(word, "bearer", size) == 0;
+                bearer = is_word(word, size, "bearer");
                 c->bearer |= bearer;
-                c->basic |= size == strlen("basic") && strncasecmp(word, "basic", size) == 0;
+                if (is_word(word, size, "basic")) {
+                        c->basic = true;
+                        c->basic_first |= !c->bearer;
+                }
         }
         if (c->bearer &&
             (!c->realm || (!startswith(c->realm, "https://") && !startswith(c->realm, "http://")))) {

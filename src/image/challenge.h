@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Challenge: what a WWW-Authenticate header asks for. Foreign input. Source: RFC 9110, section 11.6.1.
+ * Challenge: what WWW-Authenticate headers ask for. Foreign input. Source: RFC 9110, section 11.6.1.
  */
 
 #include "basic/macros.h"
@@ -11,7 +11,9 @@
 
 typedef struct Challenge {
         bool basic, bearer;
-        char *realm, *service; /* of bearer; owned */
+        bool basic_first;              /* of the two, when both are there */
+        bool insufficient_scope;       /* the bearer token does not reach far enough */
+        char *realm, *service, *scope; /* of bearer; owned */
 } Challenge;
 
 /* Adds one header's challenges. 0; -EINVAL: it makes no sense from some point on; -ENOMEM. */

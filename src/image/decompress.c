@@ -5,7 +5,8 @@
 #include <zstd.h>
 
 #define INPUT_SIZE (256 * KIB)
-#define MAGIC_SIZE 4
+#define OUTPUT_SIZE (256 * KIB)
+#define MAGIC_SIZE 6
 /* A frame may ask for that much memory at most. */
 #define ZSTD_WINDOW_LOG_MAX 27
 
@@ -14,10 +15,17 @@ struct Decompress {
         void *userdata;
         uint8_t *input;
         size_t start, end;
-        bool sniffed, input_ended, ended, in_frame;
+        bool sniffed, input_ended;
+        bool in_frame; /* a member of gzip, a frame of zstd has begun and not ended */
+        bool full;     /* the last output had no room for all that is decompressed */
+        bool ended;    /* what follows is not for us */
         Compression compression;
         struct inflate_state gzip;
         ZSTD_DStream *zstd;
+
+        /* What was decompressed and not asked for yet: a tar is read in small pieces. */
+        uint8_t *output;
+        size_t output_start, output_end;
 };
 
 int decompress_new(DecompressRead read, void *userdata, Decompress **ret) {
@@ -28,7 +36,8 @@ int decompress_new(DecompressRead read, void *userdata, Decompress **ret) {
         d->read = read;
         d->userdata = userdata;
         d->input = malloc(INPUT_SIZE);
-        if (!d->input)
+        d->output = malloc(OUTPUT_SIZE);
+        if (!d->input || !d->output)
                 return -ENOMEM;
         *ret = TAKE_PTR(d);
         return 0;
@@ -39,6 +48,7 @@ Decompress *decompress_free(Decompress *d) {
                 return NULL;
         ZSTD_freeDStream(d->zstd);
         free(d->input);
+        free(d->output);
         free(d);
         return NULL;
 }
@@ -78,8 +88,13 @@ static int start_zstd(Decompress *d) {
                         0;
 }
 
+static bool begins_with(const Decompress *d, const void *magic, size_t size) {
+        return d->end >= size && memcmp(d->input, magic, size) == 0;
+}
+
 static int sniff(Decompress *d) {
-        static const uint8_t gzip[] = { 0x1f, 0x8b }, zstd[] = { 0x28, 0xb5, 0x2f, 0xfd };
+        static const uint8_t gzip[] = { 0x1f, 0x8b, 0x08 }, zstd[] = { 0x28, 0xb5, 0x2f, 0xfd },
+                             xz[] = { 0xfd, '7', 'z', 'X', 'Z', 0 }, bzip2[] = { 'B', 'Z', 'h' };
         ssize_t n = 0;
 
         while (d->end < MAGIC_SIZE && (n = d->read(d->userdata, d->input + d->end, MAGIC_SIZE - d->end)) > 0)
@@ -87,11 +102,13 @@ static int sniff(Decompress *d) {
         if (n < 0)
                 return (int) n;
         d->sniffed = true;
-        if (d->end >= sizeof(gzip) && memcmp(d->input, gzip, sizeof(gzip)) == 0) {
+        if (begins_with(d, xz, sizeof(xz)) || begins_with(d, bzip2, sizeof(bzip2)))
+                return -EOPNOTSUPP;
+        if (begins_with(d, gzip, sizeof(gzip))) {
                 d->compression = COMPRESSION_GZIP;
                 return start_gzip(d);
         }
-        if (d->end >= sizeof(zstd) && memcmp(d->input, zstd, sizeof(zstd)) == 0) {
+        if (begins_with(d, zstd, sizeof(zstd))) {
                 d->compression = COMPRESSION_ZSTD;
                 return start_zstd(d);
         }
@@ -111,15 +128,31 @@ static ssize_t read_plain(Decompress *d, void *data, size_t size) {
         return (ssize_t) n;
 }
 
+/* Makes sure of input, unless there is still output to be had without any. 0: the input has ended. */
+static int fill_frame(Decompress *d) {
+        int r;
+
+        if (d->full)
+                return 1;
+        r = fill(d);
+        if (r < 0)
+                return r;
+        if (d->start < d->end)
+                return 1;
+        return d->in_frame ? -EBADMSG : 0;
+}
+
 static ssize_t read_gzip(Decompress *d, void *data, size_t size) {
         for (;;) {
                 int r;
 
-                r = fill(d);
-                if (r < 0)
+                r = fill_frame(d);
+                if (r <= 0)
                         return r;
-                if (d->start == d->end) /* the input has ended */
-                        return d->in_frame ? -EBADMSG : 0;
+                if (!d->in_frame && d->input[d->start] != 0x1f)
+                        d->ended = true; /* padding, or somebody's own: it belongs to the blob alone */
+                if (d->ended)
+                        return 0;
                 if (!d->in_frame)
                         (void) start_gzip(d); /* one more member */
 
@@ -133,6 +166,7 @@ static ssize_t read_gzip(Decompress *d, void *data, size_t size) {
                         return -EBADMSG;
                 if (d->gzip.block_state == ISAL_BLOCK_FINISH)
                         d->in_frame = false;
+                d->full = d->in_frame && d->gzip.avail_out == 0;
                 if (d->gzip.next_out > (uint8_t *) data)
                         return d->gzip.next_out - (uint8_t *) data;
         }
@@ -146,29 +180,22 @@ static ssize_t read_zstd(Decompress *d, void *data, size_t size) {
                 size_t left;
                 int r;
 
-                r = fill(d);
-                if (r < 0)
+                r = fill_frame(d);
+                if (r <= 0)
                         return r;
-                if (d->start == d->end)
-                        return d->in_frame ? -EBADMSG : 0;
                 in = (ZSTD_inBuffer){ d->input + d->start, d->end - d->start, 0 };
                 left = ZSTD_decompressStream(d->zstd, &out, &in);
                 if (ZSTD_isError(left))
                         return -EBADMSG;
                 d->start += in.pos;
-                d->in_frame = left > 0;
+                if (in.pos > 0 || out.pos > 0)
+                        d->in_frame = left > 0;
+                d->full = d->in_frame && out.pos == out.size;
         }
         return (ssize_t) out.pos;
 }
 
-ssize_t decompress_read(Decompress *d, void *data, size_t size) {
-        int r;
-
-        if (!d->sniffed) {
-                r = sniff(d);
-                if (r < 0)
-                        return r;
-        }
+static ssize_t read_through(Decompress *d, void *data, size_t size) {
         switch (d->compression) {
         case COMPRESSION_GZIP:
                 return read_gzip(d, data, size);
@@ -177,4 +204,30 @@ ssize_t decompress_read(Decompress *d, void *data, size_t size) {
         default:
                 return read_plain(d, data, size);
         }
+}
+
+ssize_t decompress_read(Decompress *d, void *data, size_t size) {
+        size_t n;
+
+        if (!d->sniffed) {
+                int r = sniff(d);
+
+                if (r < 0)
+                        return r;
+        }
+        if (d->output_start == d->output_end) {
+                ssize_t got;
+
+                if (size >= OUTPUT_SIZE)
+                        return read_through(d, data, size);
+                got = read_through(d, d->output, OUTPUT_SIZE);
+                if (got <= 0)
+                        return got;
+                d->output_start = 0;
+                d->output_end = (size_t) got;
+        }
+        n = MIN(size, d->output_end - d->output_start);
+        memcpy(data, d->output + d->output_start, n);
+        d->output_start += n;
+        return (ssize_t) n;
 }

@@ -26,7 +26,8 @@ int decompress_new(DecompressRead read, void *userdata, Decompress **ret);
 Decompress *decompress_free(Decompress *d);
 DEFINE_CLEANUP(Decompress *, decompress_free);
 
-/* Number of bytes, 0 at the end, -EBADMSG for a damaged stream, or what the callback returned. */
+/* Number of bytes, 0 at the end, -EBADMSG for a damaged stream, -EOPNOTSUPP for one of bzip2 or xz, or what
+ * the callback returned. Bytes behind the last member of gzip are left in the input. */
 ssize_t decompress_read(Decompress *d, void *data, size_t size);
 
 /* Known after the first read. */

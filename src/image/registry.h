@@ -12,6 +12,7 @@
 #include "basic/error.h"
 #include "format/digest.h"
 #include "format/reference.h"
+#include "image/http.h"
 
 typedef struct Registry Registry;
 
@@ -22,40 +23,52 @@ typedef struct RegistryAuth {
         const char *username, *password, *identity_token, *registry_token;
 } RegistryAuth;
 
-/* Takes bytes of a blob; negative errno ends the transfer. */
-typedef int (*RegistryWrite)(const void *data, size_t size, void *userdata);
+typedef struct RegistryOptions {
+        const Reference *reference; /* its domain and repository */
+        RegistryAuth auth;
+        bool insecure; /* plain HTTP and any certificate will do */
+        /* See HttpOptions. */
+        bool (*is_wanted)(void *userdata);
+        void *userdata;
+} RegistryOptions;
 
 /**
  * registry_new() - find out how a registry wants to be spoken to
- * @reference:  its domain and repository
- * @insecure:   plain HTTP and any certificate will do
  *
  * Return: 0, or negative errno with a text; "RegistryUnavailable: …" where nobody answers.
  */
-int registry_new(
-                const Reference *reference,
-                const RegistryAuth *auth,
-                bool insecure,
-                Registry **ret,
-                Error *error);
+int registry_new(const RegistryOptions *options, Registry **ret, Error *error);
+
+/* Another conversation with the same repository, which knows what this one found out; for a child process,
+ * which must not use the connections of its parent. Nobody is asked whether it is wanted. */
+int registry_dup(const Registry *r, Registry **ret);
+
 Registry *registry_free(Registry *r);
 DEFINE_CLEANUP(Registry *, registry_free);
 
 /**
  * registry_get_manifest() - a manifest or an index
  * @what:        a tag or a digest; the body of the latter is checked
- * @body:        with REGISTRY_DOCUMENT_MAX
+ * @body:        owned by the caller, at most REGISTRY_DOCUMENT_MAX
  * @ret_digest:  of the body
+ *
+ * Return: 0; -ENOENT (NOT_FOUND), -EACCES (PERMISSION_DENIED), -EBADMSG (another digest), what http_run()
+ * returns; with a text.
  */
 int registry_get_manifest(Registry *r, const char *what, Buffer *body, Digest *ret_digest, Error *error);
 
-/* A blob, from its first byte to its last; a broken transfer goes on where it ended. @size: as its
- * descriptor says.
+/**
+ * registry_get_blob() - a blob, from its first byte to its last
+ * @size:   as its descriptor says
+ * @write:  gets the bytes in order, each once, also over a transfer that broke and was taken up again; what
+ *          it got is only good after this function has returned 0
+ *
+ * Return: as registry_get_manifest(), and what @write returned.
  */
 int registry_get_blob(
                 Registry *r,
                 const Digest *digest,
                 uint64_t size,
-                RegistryWrite write,
+                HttpWrite write,
                 void *userdata,
                 Error *error);

@@ -127,7 +127,7 @@ bool store_file_is_stale(const StoreFile *f) {
         uint8_t stamp[STORE_STAMP_SIZE];
 
         if (fd < 0)
-                return false;
+                return !f->loaded;
         read_stamp(fd, stamp);
         return !f->loaded || memcmp(stamp, f->stamp, sizeof(stamp)) != 0;
 }

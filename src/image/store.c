@@ -72,9 +72,35 @@ const char *store_get_root(const Store *s) {
         return s->root;
 }
 
+static void init_files(Store *s) {
+        s->layers_file = (StoreFile){
+                .root_fd = -EBADF,
+                .lock_path = "overlay-layers/layers.lock",
+                .path = "overlay-layers/layers.json",
+                .volatile_path = "overlay-layers/volatile-layers.json",
+                .lock_fd = -EBADF,
+        };
+        s->images_file = (StoreFile){
+                .root_fd = -EBADF,
+                .lock_path = "overlay-images/images.lock",
+                .path = "overlay-images/images.json",
+                .lock_fd = -EBADF,
+        };
+        s->containers_file = (StoreFile){
+                .root_fd = -EBADF,
+                .lock_path = "overlay-containers/containers.lock",
+                .path = "overlay-containers/containers.json",
+                .volatile_path = "overlay-containers/volatile-containers.json",
+                .lock_fd = -EBADF,
+        };
+}
+
 int store_open(const char *root, const char *runroot, Store **ret, Error *error) {
         static const char *const dirs[] = {
-                "overlay/l", "overlay/tempdirs", "overlay-layers", "overlay-images", "overlay-containers",
+                "overlay/l",
+                "overlay-layers",
+                "overlay-images",
+                "overlay-containers",
         };
         _cleanup_(store_freep) Store *s = new0(Store, 1);
         int r;
@@ -82,6 +108,7 @@ int store_open(const char *root, const char *runroot, Store **ret, Error *error)
         if (!s)
                 return -ENOMEM;
         s->root_fd = -EBADF;
+        init_files(s);
         s->root = path_clean(root);
         s->runroot = path_clean(runroot);
         if (!s->root || !s->runroot)
@@ -97,27 +124,8 @@ int store_open(const char *root, const char *runroot, Store **ret, Error *error)
                 r = mkdir_p_at(AT_FDCWD, s->runroot, 0700);
         if (r < 0)
                 return error_set(error, r, STATUS_INTERNAL, "open the store %s: %s", s->root, STRERROR(r));
+        s->layers_file.root_fd = s->images_file.root_fd = s->containers_file.root_fd = s->root_fd;
 
-        s->layers_file = (StoreFile){
-                .root_fd = s->root_fd,
-                .lock_path = "overlay-layers/layers.lock",
-                .path = "overlay-layers/layers.json",
-                .volatile_path = "overlay-layers/volatile-layers.json",
-                .lock_fd = -EBADF,
-        };
-        s->images_file = (StoreFile){
-                .root_fd = s->root_fd,
-                .lock_path = "overlay-images/images.lock",
-                .path = "overlay-images/images.json",
-                .lock_fd = -EBADF,
-        };
-        s->containers_file = (StoreFile){
-                .root_fd = s->root_fd,
-                .lock_path = "overlay-containers/containers.lock",
-                .path = "overlay-containers/containers.json",
-                .volatile_path = "overlay-containers/volatile-containers.json",
-                .lock_fd = -EBADF,
-        };
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -360,27 +368,6 @@ bool store_has_layer(const Store *s, const char *id) {
         json_t *record = layer_find(s, id);
 
         return record && !json_is_true(json_object_get(json_object_get(record, "flags"), "incomplete"));
-}
-
-int store_find_blob(const Store *s, const char *parent, const Digest *blob, Digest *ret_diff_id) {
-        json_t *record;
-        size_t i;
-
-        json_array_foreach(s->layers_file.records, i, record) {
-                const char *compressed =
-                                json_string_value(json_object_get(record, "compressed-diff-digest"));
-                const char *diff = json_string_value(json_object_get(record, "diff-digest"));
-                const char *p = json_string_value(json_object_get(record, "parent"));
-
-                if (compressed && diff && streq(compressed, blob->text) && streq_null(p, parent) &&
-                    digest_parse(diff, ret_diff_id) >= 0)
-                        return 0;
-        }
-        return -ENOENT;
-}
-
-char *store_trash_path(const Store *s) {
-        return path_join(s->root, "overlay/tempdirs");
 }
 
 int store_layer_directories(Store *s, const char *layer, char ***ret, Error *error) {

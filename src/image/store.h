@@ -52,8 +52,19 @@ typedef struct StoreNewImage {
         Digest index_digest; /* text[0] == 0: not through an index */
         const char *config, *manifest, *index;
         size_t config_size, manifest_size, index_size;
-        const char *created; /* of the config; NULL: now */
+        const char *created;         /* of the config; NULL: now */
+        const StoreNewLayer *layers; /* base first */
+        size_t n_layers;
 } StoreNewImage;
+
+/* A staging place: directories on the mounts of their destinations, left alone by other programs while the
+ * locks are held. */
+typedef struct StoreStage {
+        char *path;       /* absolute; gets "<name>/diff" for each layer */
+        char *split_path; /* absolute; gets "<name>.tar-split.gz" */
+        char random[27], split_random[27];
+        int lock_fd, split_lock_fd;
+} StoreStage;
 
 /* @runroot: state that ends with the boot. Missing directories are made. */
 int store_open(const char *root, const char *runroot, Store **ret, Error *error);
@@ -78,42 +89,32 @@ const StoreImage *store_find_image(const Store *s, const char *what);
 /* Id that the layer of a diff id has on top of @parent (NULL: none). */
 void store_layer_id(const char *parent, const Digest *diff_id, Id *ret);
 bool store_has_layer(const Store *s, const char *id);
-/* Diff id of a layer that came as this blob, on top of that parent. -ENOENT. */
-int store_find_blob(const Store *s, const char *parent, const Digest *blob, Digest *ret_diff_id);
 
-/* A staging place that survives other programs while @ret_lock_fd is open; @ret_path is absolute. */
-int store_stage(Store *s, char **ret_path, int *ret_lock_fd, Error *error);
-int store_unstage(Store *s, const char *path, int lock_fd);
-
-/* All layers of an image, base first; the ones that are there are kept, others come from their staged
- * directories
- * ("diff" and "tar-split.gz" in each). Synced before they become visible. Waits for locks. */
-int store_commit_layers(
-                Store *s,
-                const char *stage_path,
-                const StoreNewLayer *layers,
-                size_t n_layers,
-                Id *ret_top,
-                Error *error);
-int store_commit_image(Store *s, const StoreNewImage *image, const char *top_layer, Error *error);
-
-/* Takes a name (or all of them, and the image with its unused layers, when @name is NULL). Trees to delete
- * are moved aside, see store_clean(). An image that a container uses keeps its layers and loses its names.
- */
-int store_remove_image(Store *s, const char *id, const char *name, bool wait, Error *error);
+/* @ret: store_unstage() */
+int store_stage(Store *s, StoreStage *ret, Error *error);
+int store_unstage(Store *s, StoreStage *stage);
 
 /**
- * store_create_container() - record and writable layer
- * @metadata:  JSON text, for other programs
+ * store_commit() - a new image becomes visible
+ *
+ * Layers that are there are kept, others come from @stage. Everything is synced before. Waits for locks.
+ *
+ * Return: 0; -ESTALE: a layer that was there when the caller looked (its "staged" is NULL) is gone.
  */
-int store_create_container(
-                Store *s,
-                const char *id,
-                const char *name,
-                const char *image_id,
-                const char *metadata,
-                bool wait,
-                Error *error);
+int store_commit(Store *s, const StoreStage *stage, const StoreNewImage *image, Error *error);
+
+/* With all of its names, and the layers that nobody else needs; those of containers stay until the last one
+ * is removed. Trees to delete are moved aside, see store_find_garbage(). 0 also when it is not there. */
+int store_remove_image(Store *s, const char *id, bool wait, Error *error);
+
+typedef struct StoreNewContainer {
+        const char *id, *name;
+        const char *image_id;
+        const char *metadata; /* JSON text, for other programs */
+} StoreNewContainer;
+
+/* Record and writable layer. -EAGAIN: not @wait, and others have a lock; -ENOENT: no such image. */
+int store_create_container(Store *s, const StoreNewContainer *container, bool wait, Error *error);
 
 /* Options for mounting its root file system, relative to the overlay directory of the store; and that
  * directory. */
@@ -127,12 +128,13 @@ int store_mount_options(
 /* Directories of an image's layers, top first, NULL-terminated; for looking files up. */
 int store_layer_directories(Store *s, const char *top_layer, char ***ret, Error *error);
 
-/* 0 also when it is not there. The tree is moved aside, see store_clean(). */
+/* 0 also when it is not there. The tree is moved aside, see store_find_garbage(). */
 int store_remove_container(Store *s, const char *id, bool wait, Error *error);
 
-/* Removes containers of crio that are not in @alive (ids, NULL-terminated), and staging places nobody holds.
- * At start. */
+/* Removes containers of crio that are not in @alive (ids, NULL-terminated), and what crashes have left.
+ * -EAGAIN: others have the locks. At start. */
 int store_repair(Store *s, char *const *alive, Error *error);
 
-/* Directory with trees to delete, to be removed by a worker: everything in it is garbage. */
-char *store_trash_path(const Store *s);
+/* Directories that are to be deleted by a worker, at most @max absolute paths: nobody needs them any more.
+ */
+int store_find_garbage(Store *s, size_t max, char ***ret);

@@ -6,15 +6,16 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "basic/fd.h"
-#include "basic/hashmap.h"
 #include "basic/path.h"
 #include "basic/str.h"
+#include "image/path-set.h"
 #include "image/tar-split.h"
 
 #define WHITEOUT_PREFIX ".wh."
@@ -22,6 +23,14 @@
 #define AUFS_PREFIX ".wh..wh."
 #define OPAQUE_XATTR "trusted.overlay.opaque"
 #define COPY_CHUNK (256 * KIB)
+/* Names of directories, which are kept until their times are set. */
+#define DIRECTORY_NAMES_MAX (64 * MIB)
+/* Different owners, or groups. */
+#define IDS_MAX 65536
+/* Looks at the free space of the file system after so much, and leaves others this part of it. */
+#define SPACE_CHECK_BYTES (16 * MIB)
+#define SPACE_RESERVE_BYTES (64 * MIB)
+#define SPACE_RESERVE_PART 32
 
 /* A directory whose times are set at the end, when nothing is made in it any more. */
 typedef struct DirectoryTime {
@@ -41,10 +50,10 @@ typedef struct Unpack {
         Tar tar;
         TarSplit *split;
         EVP_MD_CTX *hash;
-        uint64_t size, n_entries;
-        Hashmap *seen; /* k: clean path, owned */
+        uint64_t size, n_entries, unchecked_bytes;
+        PathSet seen;
         DirectoryTime *directories;
-        size_t n_directories;
+        size_t n_directories, directory_names_size;
         IdSet uids, gids;
         char *buffer;
 
@@ -60,13 +69,8 @@ void unpack_result_done(UnpackResult *r) {
 }
 
 static void unpack_done(Unpack *u) {
-        const char *path;
-        size_t i = 0;
-
-        while (hashmap_next(u->seen, &i, &path, NULL))
-                free((char *) path);
-        hashmap_free(u->seen);
-        for (i = 0; i < u->n_directories; i++)
+        path_set_done(&u->seen);
+        for (size_t i = 0; i < u->n_directories; i++)
                 free(u->directories[i].path);
         free(u->directories);
         tar_done(&u->tar);
@@ -111,6 +115,8 @@ static int id_set_add(IdSet *s, uint32_t id) {
                 else
                         high = middle;
         }
+        if (s->n >= IDS_MAX)
+                return -E2BIG;
         larger = reallocarray(s->ids, s->n + 1, sizeof(*larger));
         if (!larger)
                 return -ENOMEM;
@@ -165,6 +171,17 @@ static int open_parent(Unpack *u, const char *path, const char **ret_name) {
         return r < 0 ? r : fd;
 }
 
+/* An image must not forge metadata of overlay, and labels belong to the host. */
+static bool xattr_is_allowed(const char *name) {
+        static const char *const refused[] = { "user.overlay.", "user.containers.override_stat" };
+
+        FOREACH_ELEMENT(prefix, refused)
+                if (startswith(name, *prefix))
+                        return false;
+        return startswith(name, "user.") || startswith(name, "system.posix_acl_") ||
+                        streq(name, "security.capability");
+}
+
 static int set_xattrs(int parent_fd, const char *name, const TarEntry *e) {
         char path[sizeof("/proc/self/fd//") + DECIMAL_MAX + NAME_MAX];
 
@@ -178,10 +195,10 @@ static int set_xattrs(int parent_fd, const char *name, const TarEntry *e) {
         for (size_t i = 0; i < e->n_xattrs; i++) {
                 const TarXattr *x = &e->xattrs[i];
 
-                /* An image must not forge metadata of overlay, and labels belong to the host. */
-                if (startswith(x->name, "trusted.") || streq(x->name, "security.selinux"))
+                if (!xattr_is_allowed(x->name) || lsetxattr(path, x->name, x->value, x->size, 0) >= 0)
                         continue;
-                if (lsetxattr(path, x->name, x->value, x->size, 0) < 0 && errno != ENOTSUP)
+                /* The file system has none of that kind, or (user.* of a symlink) the kernel has not. */
+                if (errno != ENOTSUP && !(errno == EPERM && startswith(x->name, "user.")))
                         return -errno;
         }
         return 0;
@@ -201,13 +218,15 @@ static int set_times(int parent_fd, const char *name, int64_t mtime_nsec) {
         return utimensat(parent_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-/* Owner before mode: chown clears setuid. */
-static int set_attributes(Unpack *u, int parent_fd, const char *name, const TarEntry *e) {
+/* Owner before mode and capabilities: chown clears setuid. @is_link: the file is a symlink, which has no
+ * mode of its own. */
+static int set_attributes(Unpack *u, int parent_fd, const char *name, bool is_link) {
+        const TarEntry *e = &u->tar.entry;
         int r;
 
         if (fchownat(parent_fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
-        if (e->type != TAR_SYMLINK && fchmodat(parent_fd, name, e->mode, 0) < 0)
+        if (!is_link && fchmodat(parent_fd, name, e->mode, 0) < 0)
                 return -errno;
         r = set_xattrs(parent_fd, name, e);
         if (r >= 0 && e->type != TAR_DIRECTORY)
@@ -215,6 +234,24 @@ static int set_attributes(Unpack *u, int parent_fd, const char *name, const TarE
         if (r >= 0)
                 r = id_set_add(&u->uids, e->uid);
         return r < 0 ? r : id_set_add(&u->gids, e->gid);
+}
+
+/* A small archive can hold a lot of zeros: the node goes on needing some space. */
+static int check_space(Unpack *u, size_t size) {
+        struct statvfs v;
+        uint64_t available;
+
+        u->unchecked_bytes += size;
+        if (u->unchecked_bytes < SPACE_CHECK_BYTES)
+                return 0;
+        u->unchecked_bytes = 0;
+        if (fstatvfs(u->dir_fd, &v) < 0)
+                return -errno;
+        available = (uint64_t) v.f_bavail * v.f_frsize;
+        return available < MIN((uint64_t) SPACE_RESERVE_BYTES,
+                               (uint64_t) v.f_blocks * v.f_frsize / SPACE_RESERVE_PART) ?
+                        -ENOSPC :
+                        0;
 }
 
 static int write_content(Unpack *u, int parent_fd, const char *name, uint64_t *ret_crc, Error *error) {
@@ -229,7 +266,9 @@ static int write_content(Unpack *u, int parent_fd, const char *name, uint64_t *r
                 if (n < 0)
                         return (int) n;
                 *ret_crc = tar_split_crc(*ret_crc, u->buffer, (size_t) n);
-                r = write_full(fd, u->buffer, (size_t) n);
+                r = check_space(u, (size_t) n);
+                if (r >= 0)
+                        r = write_full(fd, u->buffer, (size_t) n);
         }
         return r;
 }
@@ -240,6 +279,9 @@ static int remember_directory(Unpack *u, const char *path, int64_t mtime_nsec) {
         if (!larger)
                 return -ENOMEM;
         u->directories = larger;
+        u->directory_names_size += strlen(path);
+        if (u->directory_names_size > DIRECTORY_NAMES_MAX)
+                return -E2BIG;
         larger[u->n_directories] = (DirectoryTime){ .path = strdup(path), .mtime_nsec = mtime_nsec };
         return larger[u->n_directories].path ? (u->n_directories++, 0) : -ENOMEM;
 }
@@ -256,9 +298,11 @@ static int make_directory(Unpack *u, const char *path, int parent_fd, const char
         return remember_directory(u, path, e->mtime_nsec);
 }
 
+/* Its header says of the file what that of the target did; as with other unpackers the last one counts. */
 static int make_hard_link(Unpack *u, int parent_fd, const char *name, const TarEntry *e, Error *error) {
         _cleanup_free_ char *target = NULL;
         _cleanup_close_ int directory = -EBADF;
+        struct stat st;
         char *slash;
         int r;
 
@@ -278,7 +322,9 @@ static int make_hard_link(Unpack *u, int parent_fd, const char *name, const TarE
                                 e->path,
                                 e->link,
                                 STRERROR(directory < 0 ? directory : errno));
-        return 0;
+        if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return set_attributes(u, parent_fd, name, S_ISLNK(st.st_mode));
 }
 
 static int make_node(int parent_fd, const char *name, const TarEntry *e) {
@@ -303,8 +349,11 @@ static int make_whiteout(Unpack *u, int parent_fd, const char *name) {
                 return 0; /* of a file system that is no more */
         if (!path_is_component(hidden))
                 return -EBADMSG;
-        /* A file of the same name in this layer wins. */
-        return mknodat(parent_fd, hidden, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST ? -errno : 0;
+        if (mknodat(parent_fd, hidden, S_IFCHR, makedev(0, 0)) < 0)
+                return -errno; /* also behind a file of the same name, as everywhere */
+        return fchownat(parent_fd, hidden, u->tar.entry.uid, u->tar.entry.gid, AT_SYMLINK_NOFOLLOW) < 0 ?
+                        -errno :
+                        0;
 }
 
 /* A whiteout that an earlier entry made gives way to a file of this layer. */
@@ -322,6 +371,9 @@ static int make_entry(Unpack *u, const char *path, uint64_t *ret_crc, Error *err
         int parent_fd, r;
 
         parent_fd = open_parent(u, path, &name);
+        /* Below something that hides it already there is nothing to hide. */
+        if (parent_fd == -ENOTDIR && startswith(name, WHITEOUT_PREFIX))
+                return 0;
         if (parent_fd < 0)
                 return parent_fd;
         if (strlen(name) > NAME_MAX)
@@ -346,7 +398,22 @@ static int make_entry(Unpack *u, const char *path, uint64_t *ret_crc, Error *err
                 r = make_node(parent_fd, name, e);
                 break;
         }
-        return r < 0 ? r : set_attributes(u, parent_fd, name, e);
+        return r < 0 ? r : set_attributes(u, parent_fd, name, e->type == TAR_SYMLINK);
+}
+
+/* Whose fault it is: the registry's, or that of this node. */
+static int fail_entry(const TarEntry *e, int r, Error *error) {
+        Status status = r == -ENOSPC || r == -EDQUOT || r == -ENOMEM ? STATUS_RESOURCE_EXHAUSTED :
+                        r == -EIO || r == -EROFS                     ? STATUS_INTERNAL :
+                                                                       STATUS_UNKNOWN;
+
+        return error_set(
+                        error,
+                        r,
+                        status,
+                        "layer: unpack %s: %s",
+                        e->path,
+                        r == -EEXIST ? "it is in the archive twice" : STRERROR(r));
 }
 
 static int unpack_entry(Unpack *u, Error *error) {
@@ -356,36 +423,18 @@ static int unpack_entry(Unpack *u, Error *error) {
         int r;
 
         if (++u->n_entries > UNPACK_ENTRIES_MAX)
-                return error_set(
-                                error,
-                                -E2BIG,
-                                STATUS_INVALID_ARGUMENT,
-                                "layer: more than 4 million entries");
+                return error_set(error, -E2BIG, STATUS_UNKNOWN, "layer: more than 4 million entries");
         r = clean_path(e->path, &path);
         if (r < 0)
                 return r;
-        if (isempty(path))
+        if (isempty(path) && e->type == TAR_DIRECTORY)
                 return tar_split_file(u->split, e->path, 0, 0); /* the root stays as it is */
 
-        r = hashmap_put(u->seen, path, path);
-        if (r == -EEXIST)
-                return error_set(
-                                error,
-                                -EBADMSG,
-                                STATUS_INVALID_ARGUMENT,
-                                "layer: %s is in the archive twice",
-                                e->path);
+        r = isempty(path) ? -EISDIR : path_set_add(&u->seen, path);
+        if (r >= 0)
+                r = make_entry(u, path, &crc, error);
         if (r < 0)
-                return r;
-        r = make_entry(u, TAKE_PTR(path), &crc, error);
-        if (r < 0)
-                return error_set(
-                                error,
-                                r,
-                                STATUS_INVALID_ARGUMENT,
-                                "layer: unpack %s: %s",
-                                e->path,
-                                STRERROR(r));
+                return fail_entry(e, r, error);
         return tar_split_file(u->split, e->path, size, crc);
 }
 
@@ -427,9 +476,7 @@ int unpack(TarRead read, void *userdata, int dir_fd, int split_fd, UnpackResult 
         u.hash = EVP_MD_CTX_new();
         if (!u.buffer || !u.hash || EVP_DigestInit_ex(u.hash, EVP_sha256(), NULL) != 1)
                 return -ENOMEM;
-        r = hashmap_new(&u.seen);
-        if (r >= 0)
-                r = tar_split_new(split_fd, &u.split);
+        r = tar_split_new(split_fd, &u.split);
         if (r < 0)
                 return r;
 

@@ -18,6 +18,8 @@ struct PullClient {
         PullDone on_done;
         PullProgressed on_progress;
         void *userdata;
+        uint64_t done_bytes;
+        char *phase; /* of the last progress */
 };
 
 /* May free the client. */
@@ -80,15 +82,26 @@ static int client_on_timer(sd_event_source *source, uint64_t usec, void *userdat
         return client_fail(userdata, -ETIMEDOUT, "the pull made no progress for ten minutes");
 }
 
+/* It says once a second that it lives; only what moves is progress. */
 static int client_on_progress(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         PullProgress progress;
         PullClient *c = userdata;
 
-        if (!c->timer || sd_bus_message_read(m, "tt", &progress.done_bytes, &progress.total_bytes) < 0)
+        if (!c->timer ||
+            sd_bus_message_read(
+                            m,
+                            PULL_SIGNAL_SIGNATURE,
+                            &progress.phase,
+                            &progress.done_bytes,
+                            &progress.total_bytes) < 0)
                 return 0;
-        (void) sd_event_source_set_time(
-                        c->timer,
-                        usec_from_now(PULL_PROGRESS_TIMEOUT_USEC)); /* armed as it was */
+        if (!streq_null(c->phase, progress.phase) || c->done_bytes != progress.done_bytes) {
+                c->done_bytes = progress.done_bytes;
+                (void) str_replace(&c->phase, progress.phase); /* without memory the next one counts */
+                (void) sd_event_source_set_time(
+                                c->timer,
+                                usec_from_now(PULL_PROGRESS_TIMEOUT_USEC)); /* armed as it was */
+        }
         if (c->on_progress)
                 c->on_progress(&progress, c->userdata);
         return 0;
@@ -220,6 +233,7 @@ PullClient *pull_client_free(PullClient *c) {
                 (void) sd_bus_detach_event(c->bus); /* fails only when it is not attached */
                 c->bus = sd_bus_close_unref(c->bus);
         }
+        free(c->phase);
         free(c);
         return NULL;
 }

@@ -28,6 +28,7 @@ typedef struct PullRequest {
 } PullRequest;
 
 typedef struct PullProgress {
+        const char *phase;                /* "resolve", "layers", "store"; borrowed */
         uint64_t done_bytes, total_bytes; /* of all layers, compressed */
 } PullProgress;
 

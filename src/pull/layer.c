@@ -118,11 +118,11 @@ static int write_unpacked(const char *directory, const UnpackResult *unpacked, C
 }
 
 /* The process that unpacks. */
-static int run_unpack(const char *directory, int fd) {
+static int run_unpack(const char *directory, const LayerJob *job, int fd) {
         _cleanup_(unpack_result_done) UnpackResult unpacked = { 0 };
         _cleanup_(decompress_freep) Decompress *decompress = NULL;
         _cleanup_free_ char *diff = path_join(directory, "diff"),
-                            *split = path_join(directory, "tar-split.gz");
+                            *split = str_join(job->stage->split_path, "/", job->name, ".tar-split.gz", NULL);
         _cleanup_close_ int dir_fd = -EBADF, split_fd = -EBADF;
         _cleanup_error_ Error error = ERROR_INIT;
         char rest[4 * KIB];
@@ -136,6 +136,11 @@ static int run_unpack(const char *directory, int fd) {
         r = split_fd < 0 ? split_fd : decompress_new(read_pipe, &fd, &decompress);
         if (r >= 0)
                 r = unpack(read_decompressed, decompress, dir_fd, split_fd, &unpacked, &error);
+        if (r == -EOPNOTSUPP && !error_is_set(&error))
+                r = error_set(&error,
+                              r,
+                              STATUS_UNKNOWN,
+                              "it is compressed with xz or bzip2, which is not supported");
         if (r >= 0)
                 r = write_unpacked(directory, &unpacked, decompress_get_compression(decompress));
         if (r < 0)
@@ -164,13 +169,13 @@ static int download_write(const void *data, size_t size, void *userdata) {
 }
 
 /* The process that downloads, and waits for the other one. */
-static int run_download(const LayerJob *job, int pipe_fd, pid_t unpacker) {
+static int run_download(const LayerJob *job, const char *directory, int pipe_fd, pid_t unpacker) {
         Download d = { .pipe_fd = pipe_fd, .progress_fd = job->progress_fd };
         _cleanup_(registry_freep) Registry *registry = NULL;
         _cleanup_error_ Error error = ERROR_INIT;
         int r, status = 0;
 
-        r = registry_new(job->reference, job->auth, job->insecure, &registry, &error);
+        r = registry_dup(job->registry, &registry);
         if (r >= 0)
                 r = registry_get_blob(
                                 registry,
@@ -183,7 +188,7 @@ static int run_download(const LayerJob *job, int pipe_fd, pid_t unpacker) {
         if (r < 0 && !d.unpack_failed) {
                 (void) kill(unpacker, SIGKILL); /* half a layer is none */
                 (void) waitpid(unpacker, &status, 0);
-                return fail_with(job->directory, "downloaded.json", r, &error);
+                return fail_with(directory, "downloaded.json", r, &error);
         }
         if (waitpid(unpacker, &status, 0) < 0)
                 return EXIT_FAILURE;
@@ -193,44 +198,51 @@ static int run_download(const LayerJob *job, int pipe_fd, pid_t unpacker) {
                               STATUS_INTERNAL,
                               "unpacking ended by signal %d",
                               WTERMSIG(status));
-                return fail_with(job->directory, "downloaded.json", r, &error);
+                return fail_with(directory, "downloaded.json", r, &error);
         }
         return WEXITSTATUS(status);
 }
 
 /* In the first child: makes the second one. */
-static int run(const LayerJob *job) {
+static int run(const LayerJob *job, const char *directory, pid_t parent) {
         _cleanup_error_ Error error = ERROR_INIT;
         int fds[2];
         pid_t pid;
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
+        if (getppid() != parent)
+                return EXIT_FAILURE; /* it died before that */
         (void) signal(SIGPIPE, SIG_IGN);
-        if (mkdir(job->directory, 0700) < 0 || pipe2(fds, O_CLOEXEC) < 0)
-                return fail_with(job->directory, "downloaded.json", -errno, &error);
+        if (mkdir(directory, 0700) < 0 || pipe2(fds, O_CLOEXEC) < 0)
+                return fail_with(directory, "downloaded.json", -errno, &error);
         (void) fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES); /* only faster */
+        parent = getpid();
         pid = fork();
         if (pid < 0)
-                return fail_with(job->directory, "downloaded.json", -errno, &error);
+                return fail_with(directory, "downloaded.json", -errno, &error);
         if (pid == 0) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
                 close_fd(fds[1]);
-                _exit(run_unpack(job->directory, fds[0]));
+                _exit(getppid() == parent ? run_unpack(directory, job, fds[0]) : EXIT_FAILURE);
         }
         close_fd(fds[0]);
-        return run_download(job, fds[1], pid);
+        return run_download(job, directory, fds[1], pid);
 }
 
 int layer_worker_start(LayerWorker *w, const LayerJob *job, Error *error) {
-        pid_t pid = fork();
+        _cleanup_free_ char *directory = path_join(job->stage->path, job->name);
+        pid_t pid, parent = getpid();
 
+        if (!directory)
+                return -ENOMEM;
+        pid = fork();
         if (pid < 0)
                 return error_set(error, -errno, STATUS_INTERNAL, "fork: %s", STRERROR(errno));
         if (pid == 0)
-                _exit(run(job));
+                _exit(run(job, directory, parent));
         *w = (LayerWorker){ .pid = pid,
                             .pidfd = (int) syscall(SYS_pidfd_open, pid, 0),
-                            .directory = job->directory };
+                            .directory = TAKE_PTR(directory) };
         if (w->pidfd < 0) {
                 int r = -errno;
 
@@ -247,6 +259,7 @@ void layer_worker_done(LayerWorker *w) {
         }
         w->pid = 0;
         w->pidfd = close_fd(w->pidfd);
+        free(TAKE_PTR(w->directory));
 }
 
 /* Why it failed, in the words of the one of the two that knows. */

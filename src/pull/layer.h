@@ -11,21 +11,21 @@
 
 #include "image/manifest.h"
 #include "image/registry.h"
+#include "image/store.h"
 #include "image/unpack.h"
 
 typedef struct LayerWorker {
         pid_t pid; /* 0: does not run */
         int pidfd;
-        const char *directory; /* "<stage>/<n>", borrowed */
+        char *directory; /* "<stage>/<name>", owned */
 } LayerWorker;
 
 typedef struct LayerJob {
-        const Reference *reference;
-        const RegistryAuth *auth;
-        bool insecure;
+        const Registry *registry; /* what it found out; its connections stay untouched */
         const Descriptor *descriptor;
-        const char *directory; /* made here; gets "diff", "tar-split.gz" and the result */
-        int progress_fd;       /* gets the number of bytes of each write to the layer, as uint64_t */
+        const StoreStage *stage;
+        const char *name; /* "<stage path>/<name>" is made here; gets "diff" and the results */
+        int progress_fd;  /* gets the number of bytes of each write to the layer, as uint64_t */
 } LayerJob;
 
 /* @job: borrowed until it ended. 0, or negative errno with a text. */

@@ -16,6 +16,7 @@
 
 #include <curl/curl.h>
 
+#include "basic/fault.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/str.h"
@@ -26,12 +27,13 @@
 
 #define WORKERS_MAX 3
 #define REPORT_MSEC 1000
+#define FAULT_HOLD_USEC 5000
+/* Layers that the store had may be removed by others meanwhile. */
+#define ATTEMPTS_MAX 3
 
 typedef struct Pull {
         Request request;
         Reference reference;
-        RegistryAuth auth;
-        bool insecure;
         Registry *registry;
         Store *store;
         Buffer index, manifest_text, config;
@@ -39,28 +41,31 @@ typedef struct Pull {
         Manifest manifest;
         Digest *diff_ids;
         char *created;
-        char *stage;
-        int stage_lock_fd;
-        char **directories; /* of layers in the staging place; "" for those that the store has */
+        StoreStage stage;
+        bool staged;
+        char **names; /* of layers in the staging place; "" for those that the store has */
         UnpackResult *unpacked;
         int *compressions;
         uint64_t done_bytes, total_bytes;
 } Pull;
 
-static void pull_done(Pull *p) {
-        if (p->stage)
-                (void) store_unstage(
-                                p->store,
-                                p->stage,
-                                p->stage_lock_fd); /* the next start clears what stays */
+/* What pull_plan() made. */
+static void pull_drop_plan(Pull *p) {
+        if (p->staged)
+                (void) store_unstage(p->store, &p->stage); /* the next start clears what stays */
+        p->staged = false;
         for (size_t i = 0; p->unpacked && i < p->manifest.n_layers; i++)
                 unpack_result_done(p->unpacked + i);
-        free(p->unpacked);
-        free(p->compressions);
-        for (size_t i = 0; p->directories && i < p->manifest.n_layers; i++)
-                free(p->directories[i]);
-        free(p->directories);
-        free(p->stage);
+        free(TAKE_PTR(p->unpacked));
+        free(TAKE_PTR(p->compressions));
+        for (size_t i = 0; p->names && i < p->manifest.n_layers; i++)
+                free(p->names[i]);
+        free(TAKE_PTR(p->names));
+        p->done_bytes = p->total_bytes = 0;
+}
+
+static void pull_done(Pull *p) {
+        pull_drop_plan(p);
         free(p->created);
         free(p->diff_ids);
         manifest_done(&p->manifest);
@@ -71,6 +76,20 @@ static void pull_done(Pull *p) {
         store_free(p->store);
         reference_done(&p->reference);
         request_done(&p->request);
+}
+
+static int pull_fault(const char *step, const char *moment) {
+        int r;
+
+        while ((r = fault_point("pull", step, moment)) == FAULT_HOLD)
+                (void) usleep(FAULT_HOLD_USEC); /* a test waits for us to stand still */
+        return r;
+}
+
+static bool pull_is_wanted(void *userdata) {
+        Pull *p = userdata;
+
+        return request_is_wanted(&p->request);
 }
 
 static int pull_prepare(Pull *p, Error *error) {
@@ -88,19 +107,25 @@ static int pull_prepare(Pull *p, Error *error) {
                                                &q->password,
                                                &q->identity_token,
                                                error);
+        if (r >= 0)
+                r = store_open(q->root, q->runroot, &p->store, error);
         if (r < 0)
                 return r;
-        p->auth = (RegistryAuth){ .username = q->username,
-                                  .password = q->password,
-                                  .identity_token = q->identity_token,
-                                  .registry_token = q->registry_token };
-        p->insecure = registry_is_insecure(p->reference.domain, q->insecure_registries);
-        r = store_open(q->root, q->runroot, &p->store, error);
-        if (r >= 0)
-                r = store_refresh(p->store, /* wait= */ true, error);
-        if (r >= 0)
-                r = registry_new(&p->reference, &p->auth, p->insecure, &p->registry, error);
-        return r;
+        return registry_new(
+                        &(RegistryOptions){
+                                        .reference = &p->reference,
+                                        .auth = { .username = q->username,
+                                                  .password = q->password,
+                                                  .identity_token = q->identity_token,
+                                                  .registry_token = q->registry_token },
+                                        .insecure = registry_is_insecure(
+                                                        p->reference.domain,
+                                                        q->insecure_registries),
+                                        .is_wanted = pull_is_wanted,
+                                        .userdata = p,
+                        },
+                        &p->registry,
+                        error);
 }
 
 static int to_buffer(const void *data, size_t size, void *userdata) {
@@ -113,6 +138,9 @@ static int pull_documents(Pull *p, Error *error) {
         Descriptor chosen;
         int r;
 
+        r = request_report(&p->request, "resolve", 0, 0);
+        if (r < 0)
+                return r;
         p->manifest_text = BUFFER_INIT(REGISTRY_DOCUMENT_MAX);
         r = registry_get_manifest(p->registry, what, &p->manifest_text, &p->manifest_digest, error);
         if (r >= 0)
@@ -165,23 +193,27 @@ static int pull_plan(Pull *p, Error *error) {
         Id parent, id;
         int r;
 
-        p->directories = new0(char *, n + 1);
-        p->unpacked = new0(UnpackResult, n + 1);
-        p->compressions = new0(int, n + 1);
-        if (!p->directories || !p->unpacked || !p->compressions)
-                return -ENOMEM;
-        r = store_stage(p->store, &p->stage, &p->stage_lock_fd, error);
+        r = store_refresh(p->store, /* wait= */ true, error);
         if (r < 0)
                 return r;
+        p->names = new0(char *, n + 1);
+        p->unpacked = new0(UnpackResult, n + 1);
+        p->compressions = new0(int, n + 1);
+        if (!p->names || !p->unpacked || !p->compressions)
+                return -ENOMEM;
+        r = store_stage(p->store, &p->stage, error);
+        if (r < 0)
+                return r;
+        p->staged = true;
         for (size_t i = 0; i < n; i++) {
                 store_layer_id(i > 0 ? parent.text : NULL, p->diff_ids + i, &id);
                 below = below && store_has_layer(p->store, id.text);
                 parent = id;
                 if (below)
-                        p->directories[i] = strdup("");
-                else if (asprintf(&p->directories[i], "%s/%zu", p->stage, i) < 0)
-                        p->directories[i] = NULL;
-                if (!p->directories[i])
+                        p->names[i] = strdup("");
+                else if (asprintf(&p->names[i], "%zu", i) < 0)
+                        p->names[i] = NULL;
+                if (!p->names[i])
                         return -ENOMEM;
                 if (!below)
                         p->total_bytes += p->manifest.layers[i].size;
@@ -215,7 +247,7 @@ static int wait_for_worker(Pull *p, LayerWorker *workers, int progress_fd) {
                 for (size_t i = 0; i < WORKERS_MAX && r > 0; i++)
                         if (fds[i].revents)
                                 return (int) i;
-                r = request_report(&p->request, p->done_bytes, p->total_bytes);
+                r = request_report(&p->request, "layers", p->done_bytes, p->total_bytes);
                 if (r < 0)
                         return r;
         }
@@ -225,11 +257,10 @@ static int start_layer(Pull *p, size_t i, LayerWorker *w, int progress_fd, Error
         return layer_worker_start(
                         w,
                         &(LayerJob){
-                                        .reference = &p->reference,
-                                        .auth = &p->auth,
-                                        .insecure = p->insecure,
+                                        .registry = p->registry,
                                         .descriptor = p->manifest.layers + i,
-                                        .directory = p->directories[i],
+                                        .stage = &p->stage,
+                                        .name = p->names[i],
                                         .progress_fd = progress_fd,
                         },
                         error);
@@ -239,6 +270,7 @@ static int finish_layer(Pull *p, size_t i, LayerWorker *w, Error *error) {
         int r;
 
         r = layer_worker_collect(w, p->unpacked + i, p->compressions + i, error);
+        layer_worker_done(w);
         if (r < 0)
                 return error_prefix(error, r, "layer %s", p->manifest.layers[i].digest.text);
         if (!streq(p->unpacked[i].diff_id.text, p->diff_ids[i].text))
@@ -265,7 +297,7 @@ static int pull_layers(Pull *p, Error *error) {
                 return -errno;
         for (;;) {
                 for (size_t i = 0; i < WORKERS_MAX && r >= 0; i++) {
-                        while (next < p->manifest.n_layers && !*p->directories[next])
+                        while (next < p->manifest.n_layers && !*p->names[next])
                                 next++;
                         if (workers[i].pid > 0 || next >= p->manifest.n_layers)
                                 continue;
@@ -280,6 +312,8 @@ static int pull_layers(Pull *p, Error *error) {
                         break;
                 n_running--;
                 r = finish_layer(p, layer_of[r], workers + r, error);
+                if (r >= 0)
+                        r = pull_fault("layer", "after");
                 if (r < 0)
                         break;
         }
@@ -293,15 +327,15 @@ static int pull_layers(Pull *p, Error *error) {
 static int pull_commit(Pull *p, Error *error) {
         _cleanup_free_ StoreNewLayer *layers = new0(StoreNewLayer, p->manifest.n_layers + 1);
         _cleanup_free_ char *name = reference_format(&p->reference);
-        Id top = { 0 };
         int r;
 
         if (!layers || !name)
                 return -ENOMEM;
-        for (size_t i = 0; i < p->manifest.n_layers; i++) {
-                const char *slash = strrchr(p->directories[i], '/');
-
-                layers[i] = (StoreNewLayer){ .staged = slash ? slash + 1 : NULL,
+        r = request_report(&p->request, "store", p->done_bytes, p->total_bytes);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < p->manifest.n_layers; i++)
+                layers[i] = (StoreNewLayer){ .staged = *p->names[i] ? p->names[i] : NULL,
                                              .diff_id = p->diff_ids[i],
                                              .blob_digest = p->manifest.layers[i].digest,
                                              .diff_size = p->unpacked[i].size,
@@ -311,12 +345,9 @@ static int pull_commit(Pull *p, Error *error) {
                                              .gids = p->unpacked[i].gids,
                                              .n_uids = p->unpacked[i].n_uids,
                                              .n_gids = p->unpacked[i].n_gids };
-        }
-        r = store_commit_layers(p->store, p->stage, layers, p->manifest.n_layers, &top, error);
-        if (r < 0)
-                return error_prefix(error, r, "store layers");
-        r = store_commit_image(
+        return store_commit(
                         p->store,
+                        &p->stage,
                         &(StoreNewImage){ .name = name,
                                           .config_digest = p->manifest.config.digest,
                                           .manifest_digest = p->manifest_digest,
@@ -327,24 +358,38 @@ static int pull_commit(Pull *p, Error *error) {
                                           .config_size = p->config.size,
                                           .manifest_size = p->manifest_text.size,
                                           .index_size = p->index.size,
-                                          .created = p->created },
-                        p->manifest.n_layers > 0 ? top.text : NULL,
+                                          .created = p->created,
+                                          .layers = layers,
+                                          .n_layers = p->manifest.n_layers },
                         error);
-        return r < 0 ? error_prefix(error, r, "store image") : 0;
 }
 
-static int pull_run(Pull *p, Error *error) {
-        int r;
+static const struct {
+        const char *name;
+        int (*run)(Pull *p, Error *error);
+} pull_steps[] = {
+        { "prepare", pull_prepare }, { "documents", pull_documents }, { "plan", pull_plan },
+        { "layers", pull_layers },   { "commit", pull_commit },
+};
 
-        r = pull_prepare(p, error);
-        if (r >= 0)
-                r = pull_documents(p, error);
-        if (r >= 0)
-                r = pull_plan(p, error);
-        if (r >= 0)
-                r = pull_layers(p, error);
-        if (r >= 0)
-                r = pull_commit(p, error);
+static int pull_run(Pull *p, Error *error) {
+        size_t plan = 2;
+        int r = 0;
+
+        for (unsigned attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+                for (size_t i = attempt == 1 ? 0 : plan; i < ELEMENTSOF(pull_steps) && r >= 0; i++) {
+                        r = pull_fault(pull_steps[i].name, "before");
+                        if (r >= 0)
+                                r = pull_steps[i].run(p, error);
+                        if (r >= 0)
+                                r = pull_fault(pull_steps[i].name, "after");
+                }
+                if (r != -ESTALE || attempt == ATTEMPTS_MAX)
+                        break;
+                pull_drop_plan(p);
+                error_done(error);
+                r = 0;
+        }
         return r < 0 ? error_prefix(error, r, "pull %s", p->request.image) : 0;
 }
 
@@ -363,11 +408,12 @@ static void put_reason_first(Error *error) {
 }
 
 int main(void) {
-        _cleanup_(pull_done) Pull p = { .stage_lock_fd = -EBADF };
+        _cleanup_(pull_done) Pull p = { 0 };
         _cleanup_error_ Error error = ERROR_INIT;
         int r;
 
         log_open();
+        fault_init();
         (void) umask(0022);
         (void) signal(SIGPIPE, SIG_IGN);
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)

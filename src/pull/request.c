@@ -56,7 +56,7 @@ static int on_pull(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
 static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD(PULL_METHOD, PULL_SIGNATURE, PULL_RESULT, on_pull, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL(PULL_SIGNAL, "tt", 0),
+        SD_BUS_SIGNAL(PULL_SIGNAL, PULL_SIGNAL_SIGNATURE, 0),
         SD_BUS_VTABLE_END,
 };
 
@@ -102,7 +102,7 @@ void request_done(Request *r) {
         strv_free(r->insecure_registries);
 }
 
-int request_report(Request *r, uint64_t done_bytes, uint64_t total_bytes) {
+int request_report(Request *r, const char *phase, uint64_t done_bytes, uint64_t total_bytes) {
         int e;
 
         e = sd_bus_emit_signal(
@@ -110,12 +110,21 @@ int request_report(Request *r, uint64_t done_bytes, uint64_t total_bytes) {
                         PULL_PATH,
                         PULL_INTERFACE,
                         PULL_SIGNAL,
-                        "tt",
+                        PULL_SIGNAL_SIGNATURE,
+                        phase,
                         done_bytes,
                         total_bytes);
         while (e >= 0 && (e = sd_bus_process(r->bus, NULL)) > 0)
                 ;
         return e < 0 || sd_bus_is_open(r->bus) <= 0 ? -ECONNRESET : 0;
+}
+
+bool request_is_wanted(Request *r) {
+        int e;
+
+        while ((e = sd_bus_process(r->bus, NULL)) > 0)
+                ;
+        return e >= 0 && sd_bus_is_open(r->bus) > 0;
 }
 
 int request_answer(Request *r, int result, const char *image_id, const Error *error) {

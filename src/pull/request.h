@@ -22,7 +22,10 @@ int request_receive(int fd, Request *ret);
 void request_done(Request *r);
 
 /* Also tells whether crio is still there: -ECONNRESET. */
-int request_report(Request *r, uint64_t done_bytes, uint64_t total_bytes);
+int request_report(Request *r, const char *phase, uint64_t done_bytes, uint64_t total_bytes);
+
+/* Whether crio still waits for us. */
+bool request_is_wanted(Request *r);
 
 /* The answer. */
 int request_answer(Request *r, int result, const char *image_id, const Error *error);

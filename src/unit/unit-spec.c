@@ -128,8 +128,31 @@ static int append_field(sd_bus_message *m, const char *name, FieldType type, con
         return -EINVAL;
 }
 
+/* A filter: whether the list is what is allowed, and the list. */
+static int append_filter(sd_bus_message *m, const UnitExtra *e) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", e->name);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "(bas)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'r', "bas");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "b", (int) (e->type == 'F'));
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, (char **) e->strings);
+        for (unsigned i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
 static int append_extra(sd_bus_message *m, const UnitExtra *e) {
         switch (e->type) {
+        case 'F':
+        case 'D':
+                return append_filter(m, e);
         case 's':
                 return sd_bus_message_append(m, "(sv)", e->name, "s", e->string);
         case 'b':

@@ -42,7 +42,8 @@ typedef struct UnitSpec {
 
 typedef struct UnitExtra {
         const char *name;
-        char type; /* 's', 'b', 't', 'u', 'i', or 'S' for a string list ("as") */
+        char type; /* 's', 'b', 't', 'u', 'i', 'S' for a string list ("as"), 'F' for one of all that is
+                    * allowed, 'D' for one of what is denied ("(bas)") */
         union {
                 const char *string;
                 bool boolean;
