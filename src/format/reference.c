@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/reference.h"
 
+#include "basic/id.h"
 #include "basic/number.h"
 #include "basic/str.h"
 #include "format/digest.h"
@@ -70,17 +71,23 @@ static bool domain_is_valid(const char *s) {
         return !s[n] || (s[n] == ':' && parse_u64(s + n + 1, UINT16_MAX, &number) >= 0 && number > 0);
 }
 
+/* Docker's own registry has a folder for names without one. */
 static int split_domain(const char *name, Reference *r) {
-        const char *slash = strchr(name, '/');
+        const char *slash = strchr(name, '/'), *rest = name;
 
         if (slash && is_domain(name, (size_t) (slash - name))) {
                 r->domain = strndup(name, (size_t) (slash - name));
-                r->repository = strdup(slash + 1);
-        } else {
+                rest = slash + 1;
+        } else
                 r->domain = strdup("docker.io");
-                r->repository = slash ? strdup(name) : str_join("library/", name, NULL);
-        }
-        return r->domain && r->repository ? 0 : -ENOMEM;
+        if (!r->domain)
+                return -ENOMEM;
+        if (streq(r->domain, "index.docker.io") && str_replace(&r->domain, "docker.io") < 0)
+                return -ENOMEM;
+        r->repository = streq(r->domain, "docker.io") && !strchr(rest, '/') ?
+                        str_join("library/", rest, NULL) :
+                        strdup(rest);
+        return r->repository ? 0 : -ENOMEM;
 }
 
 static int invalid(Error *error, const char *s, const char *what) {
@@ -105,6 +112,8 @@ int reference_parse(const char *s, Reference *ret, Error *error) {
         if (isempty(s) || strlen(s) > REFERENCE_MAX)
                 return invalid(error, strlen(s) > REFERENCE_MAX ? "…" : s, "expected 1 to 4096 bytes");
 
+        if (id_is_valid(s))
+                return invalid(error, s, "64 hexadecimal digits are an id, not a name");
         at = strchr(name, '@');
         if (at) {
                 *at++ = '\0';
