@@ -289,6 +289,17 @@ static int unit_format_command(const Container *c, char ***ret, Error *error) {
         return r;
 }
 
+static void fields_drop(char **fields, const char *prefix) {
+        size_t n = 0;
+
+        for (size_t i = 0; fields[i]; i++)
+                if (startswith(fields[i], prefix))
+                        free(fields[i]);
+                else
+                        fields[n++] = fields[i];
+        fields[n] = NULL;
+}
+
 static int make_step_unit(Operation *op) {
         ContainerCreate *x = container_of(op, ContainerCreate, make);
         Container *c = x->container;
@@ -312,6 +323,8 @@ static int make_step_unit(Operation *op) {
                 r = container_watch(c, &op->error);
         if (r < 0)
                 return r;
+        /* PID 1 takes these for its own messages about the unit, too, which are not the container's. */
+        fields_drop(fields, "SYSLOG_IDENTIFIER=");
         spec.description = description;
         spec.type = "forking";
         spec.pid_file = pid_file;
@@ -403,7 +416,10 @@ static int create_step_make(Operation *op) {
                                         make_steps,
                                         CONTAINER_TIMEOUT_USEC,
                                         make_on_done);
-        return r < 0 ? r : STEP_WAIT;
+        if (r >= 0)
+                return STEP_WAIT;
+        x->result = r;
+        return STEP_DONE; /* the next step takes back what there is */
 }
 
 static void removal_on_done(OperationWaiter *w, int r, const Error *error) {
@@ -450,8 +466,12 @@ static const OperationStep create_steps[] = {
 static void create_on_done(Operation *op, int r) {
         ContainerCreate *x = container_of(op, ContainerCreate, operation);
 
-        if (x->container)
+        if (x->container) { /* it was stopped before it could take back anything */
                 x->container->create = NULL;
+                x->container->state = CONTAINER_CREATING; /* nobody was told of it */
+                if (container_remove(x->container, NULL, NULL) < 0)
+                        log_warning("a container that was not created stays until the next start of crio");
+        }
         (void) container_create_free(x);
 }
 

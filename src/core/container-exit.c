@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "basic/clock.h"
 #include "basic/fd.h"
@@ -209,19 +210,32 @@ static const OperationStep exit_steps[] = {
         {},
 };
 
+/* For an end that is on record already. */
+static const OperationStep release_steps[] = {
+        { "release", exit_step_release, exit_undo_release },
+        {},
+};
+
 static void exit_on_done(Operation *op, int r) {
         ContainerExit *x = container_of(op, ContainerExit, operation);
+        Container *c = x->container;
 
-        if (r < 0)
+        c->unit_kept = r < 0;
+        c->exit = NULL;
+        if (r < 0 && c->state == CONTAINER_EXITED)
                 log_warning("container %s: after its end: %s, PID 1 keeps its unit until it is removed",
-                            x->container->id,
+                            c->id,
                             error_get_text(&op->error, r));
-        x->container->unit_kept = r < 0;
-        x->container->exit = NULL;
+        else if (r < 0) {
+                log_warning("container %s: its end is not on record: %s, trying again",
+                            c->id,
+                            error_get_text(&op->error, r));
+                container_look_later(c);
+        }
         (void) container_exit_free(x);
 }
 
-static int exit_begin(Container *c, const UnitState *unit) {
+static int exit_begin(Container *c, const UnitState *unit, const OperationStep *steps) {
         ContainerExit *x = new0(ContainerExit, 1);
         int r;
 
@@ -232,9 +246,9 @@ static int exit_begin(Container *c, const UnitState *unit) {
                 x->unit = *unit;
         r =
                         operation_start(&x->operation,
-                                        "exit",
+                                        steps == exit_steps ? "exit" : "release unit",
                                         c->manager->event,
-                                        exit_steps,
+                                        steps,
                                         EXIT_TIMEOUT_USEC,
                                         exit_on_done);
         if (r < 0) {
@@ -255,11 +269,18 @@ void container_on_ended(Container *c, const UnitState *state) {
                 c->ended_known = state;
                 return;
         }
-        r = exit_begin(c, state);
-        if (r < 0)
-                log_error("container %s: its end is not recorded: %s, trying again at the next start",
-                          c->id,
-                          STRERROR(r));
+        r = exit_begin(c, state, exit_steps);
+        if (r < 0) {
+                log_error("container %s: its end is not on record: %s, trying again", c->id, STRERROR(r));
+                container_look_later(c);
+        }
+}
+
+void container_release_unit(Container *c, bool failed) {
+        UnitState state = {};
+
+        (void) snprintf(state.active_state, sizeof(state.active_state), "%s", failed ? "failed" : "active");
+        c->unit_kept = exit_begin(c, &state, release_steps) < 0;
 }
 
 void container_exit_resume(Container *c) {

@@ -7,6 +7,9 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <systemd/sd-event.h>
+
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "core/container.h"
@@ -16,12 +19,17 @@
 #include "core/runtime.h"
 #include "image/store.h"
 #include "peer/iod.h"
+#include "unit/cgroup.h"
+
+/* How often what has to go is killed while PID 1 stops its unit. */
+#define KILL_AGAIN_USEC (100 * USEC_PER_MSEC)
 
 struct ContainerRemove {
         Container *container;
         Operation operation;
         Gather gather;
         SystemdCall *call;
+        sd_event_source *kill_timer;
         RuntimeCall *runtime;
         IodCall *iod;
 };
@@ -31,6 +39,7 @@ ContainerRemove *container_remove_free(ContainerRemove *x) {
                 return NULL;
 
         gather_done(&x->gather);
+        sd_event_source_disable_unref(x->kill_timer);
         x->call = systemd_call_cancel(x->call);
         x->runtime = runtime_call_free(x->runtime);
         x->iod = iod_call_cancel(x->iod);
@@ -85,7 +94,11 @@ static int remove_step_runtime(Operation *op) {
         Container *c = x->container;
         static const char force[] = "--force";
         char *const arguments[] = { (char *) force, c->id, NULL };
+        _cleanup_free_ char *cgroup = container_get_cgroup_path(c);
         int r;
+
+        if (cgroup)
+                (void) cgroup_kill(cgroup); /* the runtime kills, too, if it knows of it */
 
         r = runtime_call(c, "delete", arguments, remove_on_runtime, x, &x->runtime, &op->error);
         if (r < 0) {
@@ -104,16 +117,41 @@ static void remove_undo_runtime(Operation *op) {
         x->runtime = runtime_call_free(x->runtime);
 }
 
+static int remove_kill(ContainerRemove *x);
+
 static void remove_on_unit(int r, const Error *error, void *userdata) {
         ContainerRemove *x = userdata;
 
         x->call = NULL;
+        x->kill_timer = sd_event_source_disable_unref(x->kill_timer);
         if (r < 0)
                 error_copy(&x->operation.error, error);
         operation_resume(&x->operation, r);
 }
 
-/* Only what was not recorded as ended can still have a unit. */
+static int remove_on_kill_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        return remove_kill(userdata);
+}
+
+/* The runtime may still be at work on it, and what it makes is deaf to the signal that PID 1 sends. */
+static int remove_kill(ContainerRemove *x) {
+        _cleanup_free_ char *cgroup = container_get_cgroup_path(x->container);
+
+        if (cgroup)
+                (void) cgroup_kill(cgroup); /* again in a moment */
+        x->kill_timer = sd_event_source_disable_unref(x->kill_timer);
+        return sd_event_add_time_relative(
+                        x->container->manager->event,
+                        &x->kill_timer,
+                        CLOCK_MONOTONIC,
+                        KILL_AGAIN_USEC,
+                        0,
+                        remove_on_kill_timer,
+                        x);
+}
+
+/* Only what was not recorded as ended can still have a unit. It goes before the runtime is told: whatever
+ * the runtime still does for it ends with it. */
 static int remove_step_unit(Operation *op) {
         ContainerRemove *x = container_of(op, ContainerRemove, operation);
         Container *c = x->container;
@@ -125,6 +163,8 @@ static int remove_step_unit(Operation *op) {
         if (!unit)
                 return -ENOMEM;
         r = systemd_stop_unit(c->manager->systemd, unit, remove_on_unit, x, &x->call, &op->error);
+        if (r >= 0)
+                r = remove_kill(x);
         return r < 0 ? r : STEP_WAIT;
 }
 
@@ -145,6 +185,7 @@ static int remove_step_unit_failed(Operation *op) {
 static void remove_undo_unit(Operation *op) {
         ContainerRemove *x = container_of(op, ContainerRemove, operation);
 
+        x->kill_timer = sd_event_source_disable_unref(x->kill_timer);
         x->call = systemd_call_cancel(x->call);
 }
 
@@ -208,9 +249,9 @@ static int remove_step_files(Operation *op) {
 static const OperationStep remove_steps[] = {
         { "stop", remove_step_stop, remove_undo_gather },
         { "exit", remove_step_exit, remove_undo_gather },
-        { "runtime", remove_step_runtime, remove_undo_runtime },
         { "unit", remove_step_unit, remove_undo_unit },
         { "unit-failed", remove_step_unit_failed, remove_undo_unit },
+        { "runtime", remove_step_runtime, remove_undo_runtime },
         { "stdio", remove_step_stdio, remove_undo_stdio },
         { "layer", remove_step_layer, NULL },
         { "files", remove_step_files, NULL },
@@ -237,7 +278,8 @@ int container_remove(Container *c, OperationWaiter *w, Error *error) {
         int r;
 
         if (x) {
-                operation_join(&x->operation, w);
+                if (w)
+                        operation_join(&x->operation, w);
                 return 0;
         }
 
@@ -257,6 +299,7 @@ int container_remove(Container *c, OperationWaiter *w, Error *error) {
                 return r;
         }
         c->remove = x;
-        operation_join(&x->operation, w);
+        if (w)
+                operation_join(&x->operation, w);
         return 0;
 }

@@ -5,10 +5,14 @@
  * goes from CREATED to EXITED without having been RUNNING.
  */
 
+#include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "basic/clock.h"
+#include "basic/fd.h"
 #include "basic/log.h"
+#include "basic/number.h"
 #include "basic/str.h"
 #include "core/container.h"
 #include "core/manager.h"
@@ -29,6 +33,11 @@ ContainerStart *container_start_free(ContainerStart *x) {
         operation_done(&x->operation);
         free(x);
         return NULL;
+}
+
+static void closedirp(DIR **d) {
+        if (*d)
+                (void) closedir(*d);
 }
 
 static void start_on_runtime(int r, const Error *error, void *userdata) {
@@ -76,8 +85,8 @@ static void start_failed(Container *c, const char *text) {
                 log_warning("container %s: no memory for the reason of its failure, leaving it out", c->id);
         c->exit_code = EXIT_NOT_STARTED;
         c->start_failed = true;
-        if (c->state == CONTAINER_CREATED && container_kill(c, SIGKILL) < 0)
-                container_on_ended(c, NULL); /* nothing there that could end */
+        if (c->state != CONTAINER_EXITED && container_kill(c, SIGKILL) < 0)
+                container_look(c); /* nothing there that could end: PID 1 knows how it did */
 }
 
 static void start_on_done(Operation *op, int r) {
@@ -96,6 +105,35 @@ static void start_on_done(Operation *op, int r) {
                 start_failed(c, error_get_text(&op->error, r));
         (void) container_start_free(x);
         container_exit_resume(c);
+}
+
+/* Both runtimes let the first process of a created container hold the fifo on which it waits for its start.
+ */
+static int process_waits_for_start(pid_t pid) {
+        char path[sizeof("/proc//fd") + DECIMAL_MAX];
+        _cleanup_(closedirp) DIR *dir = NULL;
+        struct dirent *entry;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/fd", pid); /* fits by construction */
+        dir = opendir(path);
+        if (!dir)
+                return -errno;
+        while ((entry = readdir(dir))) {
+                _cleanup_free_ char *target = NULL;
+
+                if (readlink_at(dirfd(dir), entry->d_name, &target) >= 0 && endswith(target, "/exec.fifo"))
+                        return true;
+        }
+        return false;
+}
+
+int container_find_started(Container *c, Error *error) {
+        if (c->state != CONTAINER_CREATED || process_waits_for_start(c->pid) != false)
+                return 0;
+        log_info("container %s: was started before this crio was", c->id);
+        c->started_at_nsec = now_realtime_nsec();
+        c->state = CONTAINER_RUNNING;
+        return container_save(c, error);
 }
 
 int container_start(Container *c, OperationWaiter *w, Error *error) {

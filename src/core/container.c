@@ -8,6 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <systemd/sd-event.h>
+
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/hashmap.h"
 #include "basic/log.h"
@@ -24,6 +27,7 @@
 #define STATE_FILE "state.json"
 #define STATE_MAX (16 * MIB)
 #define STATE_VERSION 1
+#define LOOK_AGAIN_USEC (1 * USEC_PER_SEC)
 
 #define ROW(type_, field_) .name = #field_, .type = JSON_FIELD_##type_, .offset = offsetof(Container, field_)
 
@@ -69,16 +73,21 @@ static int container_register(Container *c, Pod *p, Error *error) {
                                 "there are %d containers already",
                                 CONTAINERS_MAX);
         r = hashmap_put(m->names, c->reservation, c);
-        if (r == -EEXIST)
+        if (r == -EEXIST) {
+                const Container *holder = hashmap_get(m->names, c->reservation);
+
                 return error_set(
                                 error,
                                 r,
                                 STATUS_ALREADY_EXISTS,
                                 "container %s holds the name %s, attempt %" PRIi64
-                                ", in this pod sandbox, remove it or ask for another attempt",
-                                ((Container *) hashmap_get(m->names, c->reservation))->id,
+                                ", in this pod sandbox, %s",
+                                holder->id,
                                 c->config.name,
-                                c->config.attempt);
+                                c->config.attempt,
+                                container_is_visible(holder) ? "remove it or ask for another attempt" :
+                                                               "but is being removed");
+        }
         if (r < 0)
                 return r;
         r = hashmap_put(m->containers, c->id, c);
@@ -123,6 +132,7 @@ Container *container_free(Container *c) {
         if (c->watch.systemd)
                 systemd_unwatch_unit(&c->watch);
         systemd_call_cancel(c->look);
+        sd_event_source_disable_unref(c->look_timer);
         container_create_free(c->create);
         container_start_free(c->start);
         container_stop_free(c->stop);
@@ -259,10 +269,12 @@ static void container_on_looked(int r, const UnitState *state, const Error *erro
                 container_on_change(&c->watch, state);
         } else if (r == -ENOENT)
                 container_on_ended(c, NULL);
-        else
-                log_warning("container %s: PID 1 does not say how it is: %s, waiting for its next change",
+        else {
+                log_warning("container %s: PID 1 does not say how it is: %s, asking again",
                             c->id,
                             error_get_text(error, r));
+                container_look_later(c);
+        }
 }
 
 void container_look(Container *c) {
@@ -271,6 +283,29 @@ void container_look(Container *c) {
         c->look = systemd_call_cancel(c->look);
         if (unit) /* a failure means that the connection is gone again: the next one asks */
                 (void) systemd_get_unit(c->manager->systemd, unit, container_on_looked, c, &c->look, NULL);
+}
+
+static int container_on_look_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        container_look(userdata);
+        return 0;
+}
+
+void container_look_later(Container *c) {
+        int r;
+
+        c->look_timer = sd_event_source_disable_unref(c->look_timer);
+        r = sd_event_add_time_relative(
+                        c->manager->event,
+                        &c->look_timer,
+                        CLOCK_MONOTONIC,
+                        LOOK_AGAIN_USEC,
+                        0,
+                        container_on_look_timer,
+                        c);
+        if (r < 0)
+                log_error("container %s: no timer: %s, its end is noticed at the next start",
+                          c->id,
+                          STRERROR(r));
 }
 
 /* PID 1 answers anew: an end may have been missed. */

@@ -24,6 +24,7 @@ typedef struct ContainerUpdate ContainerUpdate;
 typedef struct Exec Exec;
 typedef struct Manager Manager;
 typedef struct Pod Pod;
+typedef struct sd_event_source sd_event_source;
 
 /* How long everything but the wait for a process may take. */
 #define CONTAINER_TIMEOUT_USEC (4 * USEC_PER_MINUTE)
@@ -68,6 +69,7 @@ struct Container {
         bool ended, ended_known; /* while it was starting */
         UnitWatch watch;
         SystemdCall *look; /* asks about it */
+        sd_event_source *look_timer;
 
         ContainerCreate *create; /* operations that run, NULL when not */
         ContainerStart *start;
@@ -128,7 +130,7 @@ int container_start(Container *c, OperationWaiter *w, Error *error);
  */
 int container_stop(Container *c, uint64_t timeout_usec, OperationWaiter *w, Error *error);
 
-/* RemoveContainer; kills it when it runs. The container is gone before the waiter hears. */
+/* RemoveContainer; kills it when it runs. The container is gone before the waiter hears. @w: may be NULL. */
 int container_remove(Container *c, OperationWaiter *w, Error *error);
 
 /* UpdateContainerResources. Zero fields stay as they are. @resources: taken over. */
@@ -152,12 +154,19 @@ int container_read_pid(Container *c);
 /* Signal to the first process; SIGKILL goes to all processes of the container. */
 int container_kill(Container *c, int signal_number);
 
-/* Asks PID 1 how it is, where a signal may have been missed. */
+/* Asks PID 1 how it is, where a signal may have been missed; at once or in a while. */
 void container_look(Container *c);
+void container_look_later(Container *c);
 
 /* For the files that make up Container: the end was held back while it started; the record is written. */
 void container_exit_resume(Container *c);
 void container_stop_on_exited(Container *c);
+
+/* PID 1 still keeps the unit of a container whose end is on record: it may forget it. */
+void container_release_unit(Container *c, bool failed);
+
+/* After a restart: a CREATED container may have been started without a chance to write that down. */
+int container_find_started(Container *c, Error *error);
 
 /* Waits until the record of an end is written and PID 1 has forgotten it; 1: nothing to wait for. */
 int container_join_exit(Container *c, OperationWaiter *w);

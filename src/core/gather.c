@@ -22,7 +22,10 @@ static void gather_on_done(OperationWaiter *w, int r, const Error *error) {
         gather_note(g, r, error);
         if (g->n_pending > 0)
                 return;
-        error_move(&g->operation->error, &g->error);
+        if (g->forgiving)
+                g->r = 0;
+        else
+                error_move(&g->operation->error, &g->error);
         operation_resume(g->operation, g->r);
 }
 
@@ -52,6 +55,8 @@ int gather_end(Gather *g) {
         g->n_pending--;
         if (g->n_pending > 0)
                 return STEP_WAIT;
+        if (g->forgiving)
+                return STEP_DONE;
         error_move(&g->operation->error, &g->error);
         return g->r < 0 ? g->r : STEP_DONE;
 }

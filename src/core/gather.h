@@ -17,6 +17,7 @@ typedef struct Gather {
         GatherWaiter *waiters; /* owned */
         size_t n_pending;
         int r;
+        bool forgiving; /* set behind gather_begin(): failures of others are not those of the step */
         Error error;
 } Gather;
 

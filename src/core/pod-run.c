@@ -72,8 +72,10 @@ static void prepare_on_slice(int result, const Error *error, void *userdata) {
         PodRun *r = userdata;
 
         r->call = NULL;
-        if (result == -EEXIST) /* somebody made it since we looked: then it is theirs */
-                result = 0;
+        if (result == -EEXIST) { /* somebody made it since we looked: then it is theirs */
+                r->pod->slice_owned = false;
+                result = pod_save(r->pod, &r->make.error);
+        }
         if (result < 0)
                 error_copy(&r->make.error, error);
         prepare_on_part(r, result);
@@ -397,7 +399,10 @@ static int run_step_make(Operation *op) {
                                         make_steps,
                                         POD_RUN_TIMEOUT_USEC,
                                         make_on_done);
-        return result < 0 ? result : STEP_WAIT;
+        if (result >= 0)
+                return STEP_WAIT;
+        r->result = result;
+        return STEP_DONE; /* the next step takes back what there is */
 }
 
 static void removal_on_done(OperationWaiter *w, int result, const Error *error) {
@@ -441,8 +446,12 @@ static const OperationStep run_steps[] = {
 static void run_on_done(Operation *op, int result) {
         PodRun *r = container_of(op, PodRun, operation);
 
-        if (r->pod)
+        if (r->pod) { /* it was stopped before it could take back anything */
                 r->pod->run = NULL;
+                r->pod->state = POD_CREATING; /* nobody was told of it */
+                if (pod_remove(r->pod, NULL, NULL) < 0)
+                        log_warning("a pod sandbox that was not started stays until the next start of crio");
+        }
         (void) pod_run_free(r);
 }
 

@@ -199,6 +199,24 @@ static void stop_undo_pins(Operation *op) {
         s->pin = child_free(s->pin);
 }
 
+/* Whoever is left in a slice that we made stops it in the end. 1: somebody is. */
+static int slice_hand_over(Pod *p, Error *error) {
+        Pod *other;
+        int r;
+
+        HASHMAP_FOREACH(other, p->manager->pods) {
+                if (other == p || other->released || !streq(other->slice, p->slice))
+                        continue;
+                other->slice_owned = true;
+                r = pod_save(other, error);
+                if (r < 0)
+                        return r;
+                p->slice_owned = false; /* written by the next step */
+                return 1;
+        }
+        return 0;
+}
+
 static int stop_step_slice(Operation *op) {
         PodStop *s = container_of(op, PodStop, operation);
         Pod *p = s->pod;
@@ -206,6 +224,9 @@ static int stop_step_slice(Operation *op) {
 
         if (!p->slice_owned)
                 return STEP_DONE;
+        r = slice_hand_over(p, &op->error);
+        if (r != 0)
+                return r < 0 ? r : STEP_DONE;
         r = systemd_stop_unit(p->manager->systemd, p->slice, stop_on_unit, s, &s->call, &op->error);
         return r < 0 ? r : STEP_WAIT;
 }
@@ -365,7 +386,8 @@ int pod_remove(Pod *p, OperationWaiter *w, Error *error) {
         int r;
 
         if (x) {
-                operation_join(&x->operation, w);
+                if (w)
+                        operation_join(&x->operation, w);
                 return 0;
         }
 
@@ -385,6 +407,7 @@ int pod_remove(Pod *p, OperationWaiter *w, Error *error) {
                 return r;
         }
         p->remove = x;
-        operation_join(&x->operation, w);
+        if (w)
+                operation_join(&x->operation, w);
         return 0;
 }

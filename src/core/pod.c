@@ -72,17 +72,21 @@ static int pod_register(Pod *p, Manager *m, Error *error) {
                                 "there are %d pod sandboxes already",
                                 PODS_MAX);
         r = hashmap_put(m->names, p->reservation, p);
-        if (r == -EEXIST)
+        if (r == -EEXIST) {
+                const Pod *holder = hashmap_get(m->names, p->reservation);
+
                 return error_set(
                                 error,
                                 r,
                                 STATUS_ALREADY_EXISTS,
-                                "pod sandbox %s holds the name %s/%s, attempt %" PRIi64
-                                ", remove it or ask for another attempt",
-                                ((Pod *) hashmap_get(m->names, p->reservation))->id,
+                                "pod sandbox %s holds the name %s/%s, attempt %" PRIi64 ", %s",
+                                holder->id,
                                 strempty(p->config.namespace),
                                 p->config.name,
-                                p->config.attempt);
+                                p->config.attempt,
+                                pod_is_visible(holder) ? "remove it or ask for another attempt" :
+                                                         "but is being removed");
+        }
         if (r < 0)
                 return r;
         r = hashmap_put(m->pods, p->id, p);
@@ -221,8 +225,14 @@ static void pod_on_pause_looked(int r, const UnitState *state, const Error *erro
         Pod *p = userdata;
 
         p->look = NULL;
-        if (r < 0 || state->main_pid == 0)
+        if (r >= 0 && state->main_pid != 0)
+                p->pause_pid = state->main_pid;
+        else if (r >= 0 || r == -ENOENT)
                 pod_on_pause_change(&p->pause_watch, &(UnitState){ .exec_main_code = CLD_KILLED });
+        else
+                log_warning("pod %s: PID 1 does not say how its pause process is: %s, waiting for its next change",
+                            p->id,
+                            error_get_text(error, r));
 }
 
 /* PID 1 was asked anew who it is: an end may have been missed. */

@@ -107,7 +107,7 @@ int pod_run(Manager *m, PodConfig *config, OperationWaiter *w, Id *ret_id, Error
 /* Kills what runs in it, releases network and namespaces. 1: nothing to do, the waiter does not wait. */
 int pod_stop(Pod *p, OperationWaiter *w, Error *error);
 
-/* Stops it, removes its containers and itself; the pod is gone before the waiter hears. */
+/* Stops it, removes its containers and itself; the pod is gone before the waiter hears. @w: may be NULL. */
 int pod_remove(Pod *p, OperationWaiter *w, Error *error);
 
 /* Watches the pause process again, after a restart. */

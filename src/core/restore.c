@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include <systemd/sd-event.h>
+
 #include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/hashmap.h"
@@ -23,6 +25,7 @@
 #define PIN_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define PIN_STDERR_MAX (4 * KIB)
 #define SETTLE_TIMEOUT_USEC (20 * USEC_PER_SEC)
+#define UNDO_PATIENCE_USEC (10 * USEC_PER_SEC)
 
 struct Restore {
         Manager *manager;
@@ -31,6 +34,7 @@ struct Restore {
         SystemdCall *call;
         Hashmap *units; /* k, v: name of a unit with the state behind its NUL, owned */
         Gather gather;
+        sd_event_source *undo_timer;
         uint64_t settle_deadline_usec;
         ManagerStarted on_done;
         void *userdata;
@@ -43,6 +47,7 @@ Restore *restore_free(Restore *x) {
                 return NULL;
 
         gather_done(&x->gather);
+        sd_event_source_disable_unref(x->undo_timer);
         child_free(x->pin);
         x->call = systemd_call_cancel(x->call);
         operation_done(&x->operation);
@@ -188,14 +193,19 @@ static int restore_container(Restore *x, Container *c, Error *error) {
         const char *entry;
         int r;
 
-        if (c->state == CONTAINER_CREATING || c->state == CONTAINER_EXITED)
+        if (c->state == CONTAINER_CREATING)
                 return 0;
         if (!unit)
                 return -ENOMEM;
+        entry = hashmap_get(x->units, unit);
+        if (c->state == CONTAINER_EXITED) {
+                if (entry) /* its record was written, and then there was no time to tell PID 1 */
+                        container_release_unit(c, streq(entry + strlen(entry) + 1, "failed"));
+                return 0;
+        }
         r = container_watch(c, error);
         if (r < 0)
                 return r;
-        entry = hashmap_get(x->units, unit);
         if (!entry) {
                 container_on_ended(c, NULL);
                 return 0;
@@ -203,6 +213,9 @@ static int restore_container(Restore *x, Container *c, Error *error) {
         if (streq(entry + strlen(entry) + 1, "running") && container_open_process(c) >= 0) {
                 c->watch.state.main_pid = c->pid;
                 exec_clean_all(c);
+                r = container_find_started(c, error);
+                if (r < 0)
+                        return r;
         } else
                 container_look(c);
         return 0;
@@ -245,11 +258,38 @@ static int restore_step_settle(Operation *op) {
         return STEP_DONE;
 }
 
+/* What takes longer to be taken back (a network that hangs) goes on while we serve. */
+static int restore_on_undo_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Restore *x = userdata;
+
+        log_warning("remains of calls that were cut off are still being removed, serving meanwhile");
+        operation_resume(&x->operation, 0);
+        return 0;
+}
+
+static int restore_wait_for_undo(Restore *x) {
+        int r = gather_end(&x->gather);
+
+        x->undo_timer = sd_event_source_disable_unref(x->undo_timer);
+        if (r != STEP_WAIT)
+                return r;
+        r = sd_event_add_time_relative(
+                        x->manager->event,
+                        &x->undo_timer,
+                        CLOCK_MONOTONIC,
+                        UNDO_PATIENCE_USEC,
+                        0,
+                        restore_on_undo_timer,
+                        x);
+        return r < 0 ? r : STEP_WAIT;
+}
+
 static int restore_step_undo_containers(Operation *op) {
         Restore *x = container_of(op, Restore, operation);
         Container *c;
 
         gather_begin(&x->gather, op);
+        x->gather.forgiving = true; /* logged, and tried again when it is removed */
         HASHMAP_FOREACH(c, x->manager->containers) {
                 _cleanup_error_ Error error = ERROR_INIT;
                 OperationWaiter *w;
@@ -263,7 +303,7 @@ static int restore_step_undo_containers(Operation *op) {
                 if (r != 0)
                         gather_drop(&x->gather, w, 0, NULL);
         }
-        return gather_end(&x->gather);
+        return restore_wait_for_undo(x);
 }
 
 static int restore_step_undo_pods(Operation *op) {
@@ -271,6 +311,7 @@ static int restore_step_undo_pods(Operation *op) {
         Pod *p;
 
         gather_begin(&x->gather, op);
+        x->gather.forgiving = true; /* logged, and tried again when it is removed */
         HASHMAP_FOREACH(p, x->manager->pods) {
                 _cleanup_error_ Error error = ERROR_INIT;
                 OperationWaiter *w;
@@ -284,16 +325,20 @@ static int restore_step_undo_pods(Operation *op) {
                 if (r != 0)
                         gather_drop(&x->gather, w, 0, NULL);
         }
-        return gather_end(&x->gather);
+        return restore_wait_for_undo(x);
 }
 
 static void restore_undo_gather(Operation *op) {
-        gather_done(&container_of(op, Restore, operation)->gather);
+        Restore *x = container_of(op, Restore, operation);
+
+        x->undo_timer = sd_event_source_disable_unref(x->undo_timer);
+        gather_done(&x->gather);
 }
 
 static int restore_step_store(Operation *op) {
         Restore *x = container_of(op, Restore, operation);
 
+        x->undo_timer = sd_event_source_disable_unref(x->undo_timer);
         images_repair(x->manager->images);
         return STEP_DONE;
 }

@@ -159,7 +159,7 @@ class Node:
         self.down()
 
     def down(self):
-        self._disconnect()
+        self.reconnect()
         subprocess.run([f"{TOP}/test/node", "down", self.name], timeout=120)
         if self._queue:
             self._queue.close()
@@ -222,14 +222,15 @@ class Node:
             self._cri = Cri(f"/run/crio-test/{self.name}/crio.sock" if self.vm else self.path("/run/crio/crio.sock"))
         return self._cri
 
-    def _disconnect(self):
+    def reconnect(self):
+        """The next call opens a new connection."""
         if self._cri:
             self._cri.close()
             self._cri = None
 
     def cut_power(self):
         """An emulated machine loses its power at once, and boots again."""
-        self._disconnect()
+        self.reconnect()
         subprocess.run([f"{TOP}/test/node", "cut", self.name], check=True, timeout=600)
 
     # Short forms of what most cases do.
@@ -305,34 +306,34 @@ class Node:
             return pid not in ("0", other_than) and self.status("crictl", "version") == 0
 
         wait_for(120 if self.vm else 30, "crio to serve again", serves)
-        self._disconnect()
+        self.reconnect()
+
+    # Commands that print what pods and containers leave in a node, a line each.
+    REMAINS = {
+        "units": "systemctl list-units --all --plain --no-legend 'crio-*' 'kubepods-*' | "
+        "grep -vE '^crio-(iod|streamd)[.@]|^crio[.]' | cut -d' ' -f1",
+        "pods": "ls /run/crio/pods",
+        "containers": "ls /run/crio/containers",
+        "private": "ls /run/crio/private/pods",
+        "netns": "ls /run/netns /var/run/netns | grep -v : | sort -u",
+        "links": "ip -o link | grep -oE 'veth[0-9a-f]+' | sort -u",
+        "cni": "ls /var/lib/cni/results",
+        "addresses": "ls /var/lib/cni/networks/*/ | grep -E '^[0-9]'",
+        "mounts": "grep -oE ' /run/(netns|crio)/[^ ]*' /proc/1/mounts | grep -vE '/run/crio/private(/mnt)?$'",
+        "layers": "grep -oE '\"id\": *\"[0-9a-f]+\"' /var/lib/containers/storage/overlay-containers/containers.json",
+        "runtime": "ls /run/crun /run/runc | grep -v : | sort -u",
+        "cgroups": "find /sys/fs/cgroup -name 'crio-*.scope' -o -name 'crio-?*.slice'",
+    }
 
     def remains(self):
         """What pods leave in a node, as a dict of lists; all empty after everything was removed."""
-
-        def lines(command):
-            return [l for l in self.run(command, check=False).splitlines() if l.strip()]
-
-        return {
-            "units": lines(
-                "systemctl list-units --all --plain --no-legend 'crio-*' 'kubepods-*' | "
-                "grep -vE '^crio-(iod|streamd)[.@]|^crio[.]' | cut -d' ' -f1"
-            ),
-            "pods": lines("ls /run/crio/pods"),
-            "containers": lines("ls /run/crio/containers"),
-            "private": lines("ls /run/crio/private/pods 2>/dev/null"),
-            "netns": lines("ls /run/netns /var/run/netns 2>/dev/null | grep -v : | sort -u"),
-            "links": lines("ip -o link | grep -oE 'veth[0-9a-f]+' | sort -u"),
-            "cni": lines("ls /var/lib/cni/results 2>/dev/null"),
-            "addresses": lines("ls /var/lib/cni/networks/*/ 2>/dev/null | grep -E '^[0-9]'"),
-            "mounts": lines("grep -oE ' /run/(netns|crio)/[^ ]*' /proc/self/mounts | grep -vE '/run/crio/private(/mnt)?$'"),
-            "layers": [
-                c.get("id", "") for c in json.loads(self.run(
-                    "cat /var/lib/containers/storage/overlay-containers/containers.json 2>/dev/null", check=False
-                ) or "[]")
-            ],
-            "runtime": lines("ls /run/crun /run/runc 2>/dev/null | grep -v : | sort -u"),
-        }
+        script = "".join(f"{command} 2>/dev/null | sed 's/^/{key} /'\n" for key, command in self.REMAINS.items())
+        found = {key: [] for key in self.REMAINS}
+        for line in self.run(script, check=False).splitlines():
+            key, _, value = line.partition(" ")
+            if value.strip():
+                found[key].append(value.strip())
+        return found
 
     def check_clean(self, seconds=10):
         """Nothing of any pod or container is left."""
@@ -387,11 +388,14 @@ def run_tests(names, node, prefix):
     return good
 
 
-def main(names, *options):
+def main(names, *options, prepare=None):
+    """prepare(node) runs before the tests."""
     prefix = f"{os.path.basename(sys.argv[0])} {SUITE}: "
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # of a runner that has waited enough: the node goes down
     with contextlib.ExitStack() as stack:
         node = stack.enter_context(Node(*options))
+        if prepare:
+            prepare(node)
         good = run_tests(names, node, prefix)
         if not good:
             print(node.run("journalctl --no-pager -q SYSLOG_IDENTIFIER=crio + SYSLOG_IDENTIFIER=crio-iod + _PID=1 | tail -n 40", check=False))
