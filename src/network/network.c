@@ -16,11 +16,11 @@
 #include "basic/str.h"
 #include "event/child.h"
 #include "format/json-field.h"
+#include "network/network-list.h"
 
 #define CACHE_DIR "/var/lib/cni/results"
 #define INTERFACE "eth0"
 #define STDERR_MAX (16 * KIB)
-#define DEFAULT_CNI_VERSION "0.4.0"
 
 struct Network {
         sd_event *event;
@@ -50,155 +50,14 @@ struct NetworkCall {
 
 static int call_next(NetworkCall *c);
 
-static int read_json(const char *path, json_t **ret, Error *error) {
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        int r;
-
-        r = read_file_at(AT_FDCWD, path, NETWORK_CONFIG_MAX, &text, &size);
-        if (r < 0)
-                return error_set(error, r, STATUS_INTERNAL, "read %s: %s", path, STRERROR(r));
-        return json_parse(path, text, size, ret, error);
-}
-
-static int check_list(const char *path, json_t *list, Error *error) {
-        json_t *plugins = json_object_get(list, "plugins"), *plugin;
-        const char *name = json_string_value(json_object_get(list, "name"));
-        size_t i;
-
-        if (isempty(name) || !path_is_component(name))
-                return error_set(
-                                error,
-                                -EINVAL,
-                                STATUS_INTERNAL,
-                                "%s: /name: expected the name of the network",
-                                path);
-        if (!json_is_array(plugins) || json_array_size(plugins) == 0 ||
-            json_array_size(plugins) > NETWORK_PLUGINS_MAX)
-                return error_set(
-                                error,
-                                -EINVAL,
-                                STATUS_INTERNAL,
-                                "%s: /plugins: expected 1 to %d plugins",
-                                path,
-                                NETWORK_PLUGINS_MAX);
-        json_array_foreach(plugins, i, plugin) {
-                const char *type = json_string_value(json_object_get(plugin, "type"));
-
-                if (isempty(type) || !path_is_component(type))
-                        return error_set(
-                                        error,
-                                        -EINVAL,
-                                        STATUS_INTERNAL,
-                                        "%s: /plugins/%zu/type: expected the name of a plugin",
-                                        path,
-                                        i);
-        }
-        return 0;
-}
-
-/* A file is a list, or a single plugin that becomes a list of one. */
-static int load_file(const char *path, json_t **ret, Error *error) {
-        _cleanup_json_ json_t *json = NULL, *list = NULL;
-        const char *version;
-        int r;
-
-        r = read_json(path, &json, error);
-        if (r < 0)
-                return r;
-        if (json_object_get(json, "plugins"))
-                list = json_incref(json);
-        else {
-                version = json_string_value(json_object_get(json, "cniVersion")) ?: DEFAULT_CNI_VERSION;
-                list =
-                                json_pack("{s:s, s:O?, s:[O]}",
-                                          "cniVersion",
-                                          version,
-                                          "name",
-                                          json_object_get(json, "name"),
-                                          "plugins",
-                                          json);
-                if (!list)
-                        return -ENOMEM;
-        }
-        r = check_list(path, list, error);
-        if (r >= 0)
-                *ret = TAKE_PTR(list);
-        return r;
-}
-
-static int list_files(const char *dir, char ***ret) {
-        _cleanup_strv_ char **l = new0(char *, 1);
-        struct dirent *de;
-        DIR *d;
-        int r = 0;
-
-        if (!l)
-                return -ENOMEM;
-        d = opendir(dir);
-        if (!d)
-                return -errno;
-        while (r >= 0 && (de = readdir(d)))
-                if (endswith(de->d_name, ".conf") || endswith(de->d_name, ".conflist") ||
-                    endswith(de->d_name, ".json"))
-                        r = strv_consume(&l, path_join(dir, de->d_name));
-        (void) closedir(d);
-        if (r < 0)
-                return r;
-        strv_sort(l);
-        *ret = TAKE_PTR(l);
-        return 0;
-}
-
-static bool is_loopback(json_t *list) {
-        json_t *plugins = json_object_get(list, "plugins");
-        const char *type = json_string_value(json_object_get(json_array_get(plugins, 0), "type"));
-
-        return json_array_size(plugins) == 1 && type && streq(type, "loopback"); /* every pod has that one */
-}
-
 static void network_load(Network *n) {
-        _cleanup_strv_ char **files = NULL;
-        _cleanup_error_ Error first = ERROR_INIT;
-        int r;
-
         json_decref(TAKE_PTR(n->list));
         error_done(&n->error);
-        r = list_files(n->dir, &files);
-        STRV_FOREACH(f, files) {
-                _cleanup_error_ Error error = ERROR_INIT;
-                _cleanup_json_ json_t *list = NULL;
-
-                r = load_file(*f, &list, &error);
-                if (r < 0) {
-                        log_warning("network: %s, ignoring the file", error_get_text(&error, r));
-                        if (!error_is_set(&first))
-                                error_move(&first, &error);
-                        continue;
-                }
-                if (is_loopback(list) ||
-                    (!isempty(n->name) && !streq(json_string_value(json_object_get(list, "name")), n->name)))
-                        continue;
-                log_info("network: using %s from %s", json_string_value(json_object_get(list, "name")), *f);
-                n->list = TAKE_PTR(list);
-                return;
-        }
-        if (error_is_set(&first))
-                (void) error_set(
-                                &n->error,
-                                -ENOENT,
-                                STATUS_FAILED_PRECONDITION,
-                                "no CNI configuration is usable: %s",
-                                error_get_text(&first, 0));
-        else
-                (void) error_set(
-                                &n->error,
-                                -ENOENT,
-                                STATUS_FAILED_PRECONDITION,
-                                "no CNI configuration%s%s in %s",
-                                isempty(n->name) ? "" : " of network ",
-                                strempty(n->name),
-                                n->dir);
+        (void) network_list_load(
+                        n->dir,
+                        n->name,
+                        &n->list,
+                        &n->error); /* network_check() says what is wrong */
 }
 
 static int network_on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata) {
@@ -337,7 +196,7 @@ static int cache_find(const char *id, json_t **ret) {
                         path = path_join(CACHE_DIR, de->d_name);
         if (d)
                 (void) closedir(d);
-        return path ? read_json(path, ret, NULL) : -ENOENT;
+        return path ? network_list_read_json(path, ret, NULL) : -ENOENT;
 }
 
 /* The addresses of a result, "10.85.0.2/16" without its prefix length. */

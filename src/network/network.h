@@ -40,7 +40,7 @@ typedef struct NetworkPod {
  */
 typedef void (*NetworkDone)(int r, char *const *addresses, const Error *error, void *userdata);
 
-/* @config_dir, @plugin_dirs, @name: copied; @name is the wanted network, NULL or "" for the first one. 0 or
+/* @config_dir, @plugin_dirs, @name: copied; @name is the wanted network, "" for the first one. 0 or
  * -ENOMEM. */
 int network_new(sd_event *event,
                 const char *config_dir,
