@@ -51,6 +51,7 @@ struct Operation {
         const char *name;
         const OperationStep *steps; /* ends with an empty row */
         size_t current;
+        uint64_t step_usec; /* when the current step began; only kept at log level debug */
         sd_event *event;
         sd_event_source *defer_source;
         sd_event_source *deadline_source;
