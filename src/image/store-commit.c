@@ -17,6 +17,21 @@
 
 #define NAMES_HISTORY_MAX 32
 
+void store_layer_id(const char *parent, const Digest *diff_id, Id *ret) {
+        uint8_t hash[SHA256_DIGEST_LENGTH];
+        char text[2 * ID_SIZE + 2];
+        Digest digest;
+
+        if (!parent) {
+                memcpy(ret->text, digest_hex(diff_id), sizeof(ret->text));
+                return;
+        }
+        (void) snprintf(text, sizeof(text), "%s+%s", parent, digest_hex(diff_id)); /* fits by construction */
+        (void) SHA256((const uint8_t *) text, strlen(text), hash);
+        digest_from_bytes(hash, &digest);
+        memcpy(ret->text, digest_hex(&digest), sizeof(ret->text));
+}
+
 static json_t *ids_new(const uint32_t *ids, size_t n) {
         json_t *array = json_array();
 

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -347,21 +346,6 @@ const StoreImage *store_find_image(const Store *s, const char *what) {
                         return image;
         }
         return found;
-}
-
-void store_layer_id(const char *parent, const Digest *diff_id, Id *ret) {
-        uint8_t hash[SHA256_DIGEST_LENGTH];
-        char text[2 * ID_SIZE + 2];
-        Digest digest;
-
-        if (!parent) {
-                memcpy(ret->text, digest_hex(diff_id), sizeof(ret->text));
-                return;
-        }
-        (void) snprintf(text, sizeof(text), "%s+%s", parent, digest_hex(diff_id)); /* fits by construction */
-        (void) SHA256((const uint8_t *) text, strlen(text), hash);
-        digest_from_bytes(hash, &digest);
-        memcpy(ret->text, digest_hex(&digest), sizeof(ret->text));
 }
 
 bool store_has_layer(const Store *s, const char *id) {
