@@ -327,7 +327,7 @@ const ConfigKey config_keys[] = {
         { "crio.runtime",
           "log_to_journald",
           CONFIG_BOOLEAN,
-          "false",
+          "true",
           FIELD(log_to_journald),
           "Copy the output of containers to the journal." },
         { "crio.runtime",

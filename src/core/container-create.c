@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "core/config-check.h"
 #include "core/container-check.h"
+#include "core/container-log.h"
 #include "core/container-spec.h"
 #include "core/container.h"
 #include "core/images.h"
@@ -138,78 +139,27 @@ static void stdio_on_open(int r, const int *fds, const Error *error, void *userd
         operation_resume(&x->make, r);
 }
 
-/* Directory of the log, made if it is not there; -EBADF when there is no log. */
-static int log_open_directory(const Container *c, char **ret_name, Error *error) {
-        _cleanup_free_ char *path = container_get_log_path(c), *dir = NULL;
-        int fd, r;
-
-        if (!path)
-                return -ENOMEM;
-        if (isempty(path))
-                return -EBADF;
-        dir = strndup(path, (size_t) (path_basename(path) - path));
-        *ret_name = strdup(path_basename(path));
-        if (!dir || !*ret_name)
-                return -ENOMEM;
-        r = mkdir_p_at(AT_FDCWD, dir, 0755);
-        fd = r < 0 ? r : open_at(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
-        if (fd < 0)
-                return error_set(
-                                error,
-                                fd,
-                                errno_is_of_path(fd) ? STATUS_INVALID_ARGUMENT : STATUS_INTERNAL,
-                                "log directory %.300s: %s",
-                                dir,
-                                STRERROR(fd));
-        return fd;
-}
-
-/* Fields of the journal copy. */
-static int log_format_fields(const Container *c, char ***ret) {
-        _cleanup_strv_ char **l = NULL;
-        const struct {
-                const char *name, *value;
-        } fields[] = {
-                { "CONTAINER_ID", NULL },
-                { "CONTAINER_ID_FULL", c->id },
-                { "CONTAINER_NAME", c->config.name },
-                { "CONTAINER_TAG", c->config.name },
-                { "IMAGE_NAME", c->config.user_specified_image },
-                { "K8S_POD_NAME", c->pod->config.name },
-                { "K8S_POD_NAMESPACE", c->pod->config.namespace },
-                { "K8S_POD_UID", c->pod->config.uid },
-                { "SYSLOG_IDENTIFIER", c->config.name },
-        };
-        int r = strv_extendf(&l, "CONTAINER_ID=%.12s", c->id);
-
-        for (size_t i = 1; i < ELEMENTSOF(fields) && r >= 0; i++)
-                if (!isempty(fields[i].value) && !strchr(fields[i].value, '\n'))
-                        r = strv_extendf(&l, "%s=%s", fields[i].name, fields[i].value);
-        if (r >= 0)
-                *ret = TAKE_PTR(l);
-        return r;
-}
-
 static int make_step_stdio(Operation *op) {
         ContainerCreate *x = container_of(op, ContainerCreate, make);
-        Container *c = x->container;
+        _cleanup_(container_log_done) ContainerLog log = CONTAINER_LOG_INIT;
+        const Config *config = x->manager->config;
         _cleanup_strv_ char **fields = NULL;
-        _cleanup_free_ char *name = NULL;
-        _cleanup_close_ int dir_fd = log_open_directory(c, &name, &op->error);
+        Container *c = x->container;
         int r;
 
-        if (dir_fd < 0 && dir_fd != -EBADF)
-                return dir_fd;
-        r = log_format_fields(c, &fields);
+        r = container_log_open(c, true, &log, &op->error);
+        if (r >= 0)
+                r = container_log_format_line_fields(c, &fields);
         if (r < 0)
                 return r;
         r = iod_open(x->manager->iod,
                      &(IodOpen){ .id = c->id,
-                                 .log_dir_fd = dir_fd,
-                                 .log_name = strempty(name),
+                                 .log_fd = log.fd,
+                                 .log_dir_fd = log.dir_fd,
+                                 .log_name = log.name,
                                  .stdin_open = c->config.stdin_open,
-                                 .journal = true,
-                                 .log_size_max = x->manager->config->log_size_max,
+                                 .journal = config->log_to_journald,
+                                 .log_size_max = config->log_size_max,
                                  .fields = (const char *const *) fields },
                      stdio_on_open,
                      x,
@@ -318,7 +268,7 @@ static int make_step_unit(Operation *op) {
                 return -ENOMEM;
         r = unit_format_command(c, &argv, &op->error);
         if (r >= 0)
-                r = log_format_fields(c, &fields);
+                r = container_log_format_fields(c, &fields);
         if (r >= 0)
                 r = container_watch(c, &op->error);
         if (r < 0)

@@ -8,6 +8,7 @@
 
 #include "basic/fd.h"
 #include "basic/str.h"
+#include "core/container-log.h"
 #include "core/container.h"
 #include "core/manager.h"
 #include "core/resources-check.h"
@@ -128,10 +129,22 @@ static void update_on_reopened(int r, const int *fds, const Error *error, void *
 
 static int reopen_step_log(Operation *op) {
         ContainerUpdate *x = container_of(op, ContainerUpdate, operation);
+        _cleanup_(container_log_done) ContainerLog log = CONTAINER_LOG_INIT;
+        Container *c = x->container;
         int r;
 
-        r = iod_reopen(x->container->manager->iod,
-                       x->container->id,
+        r = container_log_open(c, false, &log, &op->error);
+        if (r < 0)
+                return r;
+        if (log.fd < 0)
+                return error_set(
+                                &op->error,
+                                -EINVAL,
+                                STATUS_FAILED_PRECONDITION,
+                                "container %s has no log",
+                                c->id);
+        r = iod_reopen(c->manager->iod,
+                       &(IodOpen){ .id = c->id, .log_fd = log.fd },
                        update_on_reopened,
                        x,
                        &x->iod,

@@ -13,6 +13,8 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define SEND_BUFFER (8 * MIB)
+#define HEAD_MAX 192
+#define GAP_MESSAGE_ID "5b5d3bb8a0b94c43a9f1d6b8a7c7f2ee"
 
 int journal_open(void) {
         static const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
@@ -26,56 +28,48 @@ int journal_open(void) {
         return connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : TAKE_FD(fd);
 }
 
-/* MESSAGE with its length, so that any byte may be in it. */
-static int send_line(int fd, const char *fields, int priority, const char *line, size_t size) {
+/* MESSAGE with its length, so that any byte may be in it. @head: further fields. */
+static int send_entry(int fd, const Slot *slot, const char *head, const char *message, size_t size) {
         uint64_t length = htole64(size);
-        char head[] = "PRIORITY=0\nMESSAGE\n";
+        char object[sizeof("OBJECT_PID=\n") + DECIMAL_MAX] = "";
         struct iovec iov[] = {
-                { (void *) fields, strlen(fields) },
-                { head, sizeof(head) - 1 },
+                { (void *) slot->fields, strlen(slot->fields) },
+                { object, 0 },
+                { (void *) head, strlen(head) },
+                { (void *) "MESSAGE\n", sizeof("MESSAGE\n") - 1 },
                 { &length, sizeof(length) },
-                { (void *) line, size },
+                { (void *) message, size },
                 { (void *) "\n", 1 },
         };
         const struct msghdr m = { .msg_iov = iov, .msg_iovlen = ELEMENTSOF(iov) };
 
-        head[sizeof("PRIORITY=") - 1] = (char) ('0' + priority);
+        if (slot->pid > 0)
+                iov[1].iov_len = (size_t) snprintf(object, sizeof(object), "OBJECT_PID=%d\n", slot->pid);
         return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int say_lost(int fd, const char *fields, uint64_t *n_lost) {
-        char text[96];
-        int n, r;
+int journal_send(int fd, const Slot *slot, const Record *record) {
+        static const char *const heads[_RECORD_STREAM_MAX][2] = {
+                { "PRIORITY=6\n", "PRIORITY=6\nCONTAINER_PARTIAL_MESSAGE=true\n" },
+                { "PRIORITY=3\n", "PRIORITY=3\nCONTAINER_PARTIAL_MESSAGE=true\n" },
+        };
 
-        if (*n_lost == 0)
-                return 0;
-        n = snprintf(text,
-                     sizeof(text),
-                     "%" PRIu64 " lines are in the log file only, journald was too slow",
-                     *n_lost);
-        r = send_line(fd, fields, LOG_WARNING, text, (size_t) n);
-        if (r >= 0)
-                *n_lost = 0;
-        return r;
+        static_assert(LOG_INFO == 6 && LOG_ERR == 3, "priorities of the streams");
+        return send_entry(fd, slot, heads[record->stream][record->partial], record->content, record->size);
 }
 
-void journal_send_lines(
-                int fd,
-                const char *fields,
-                RecordStream stream,
-                const char *data,
-                size_t size,
-                uint64_t *n_lost) {
-        int priority = stream == RECORD_STDERR ? LOG_ERR : LOG_INFO;
-        const char *end = data + size;
+int journal_send_gap(int fd, const Slot *slot, uint64_t n_lines) {
+        char head[HEAD_MAX], text[HEAD_MAX];
+        int n;
 
-        while (data < end) {
-                const char *newline = memchr(data, '\n', (size_t) (end - data));
-                size_t n = newline ? (size_t) (newline - data) : (size_t) (end - data);
-
-                if (fd < 0 || say_lost(fd, fields, n_lost) < 0 ||
-                    send_line(fd, fields, priority, data, n) < 0)
-                        (*n_lost)++;
-                data += n + 1;
-        }
+        (void) snprintf(head,
+                        sizeof(head),
+                        "PRIORITY=4\nMESSAGE_ID=" GAP_MESSAGE_ID "\nCONTAINER_LINES_MISSING=%" PRIu64 "\n",
+                        n_lines); /* fits */
+        n = snprintf(text,
+                     sizeof(text),
+                     "%" PRIu64 " lines are not in the journal, it was too slow for them%s",
+                     n_lines,
+                     slot->flags & SLOT_MEMORY ? "" : "; the log file has them");
+        return send_entry(fd, slot, head, text, (size_t) n);
 }

@@ -7,89 +7,86 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "basic/fault.h"
 #include "basic/fd.h"
 #include "stdio/store.h"
 
-static int open_memory(const char *name, size_t size, int *fd) {
-        int r;
+int spool_init(Spool *s, int fd, Chunk *chunk) {
+        bool found = fd >= 0;
 
-        if (*fd >= 0)
-                return 0;
-        *fd = memfd_create(name, MFD_CLOEXEC);
-        if (*fd < 0)
+        *s = (Spool){ .fd = fd, .chunk = chunk };
+        if (!found) {
+                s->fd = memfd_create("spool", MFD_CLOEXEC);
+                if (s->fd < 0)
+                        return -errno;
+        }
+        s->data = mmap(NULL, SPOOL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+        if (s->data == MAP_FAILED) {
+                s->data = NULL;
                 return -errno;
-        if (ftruncate(*fd, (off_t) size) < 0)
-                return -errno;
-        r = fd_store_push(name, *fd);
-        return r;
-}
-
-static int map(int fd, size_t size, void *ret) {
-        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-        if (p == MAP_FAILED)
-                return -errno;
-        *(void **) ret = p;
-        return 0;
-}
-
-int spool_init(Spool *s, int data_fd, int entry_fd) {
-        int r;
-
-        *s = (Spool){ .data_fd = data_fd, .entry_fd = entry_fd };
-        r = open_memory("spool", 0, &s->data_fd);
-        if (r >= 0)
-                r = open_memory("journal", sizeof(SpoolEntry), &s->entry_fd);
-        if (r >= 0)
-                r = map(s->data_fd, SPOOL_SIZE, &s->data);
-        if (r >= 0)
-                r = map(s->entry_fd, sizeof(SpoolEntry), &s->entry);
-        return r;
+        }
+        return found ? 0 : fd_store_push("spool", &s->fd, 1);
 }
 
 void spool_done(Spool *s) {
         if (s->data)
                 (void) munmap(s->data, SPOOL_SIZE); /* of a mapping of ours */
-        if (s->entry)
-                (void) munmap(s->entry, sizeof(SpoolEntry));
-        close_fd(s->data_fd);
-        close_fd(s->entry_fd);
+        close_fd(s->fd);
         *s = SPOOL_INIT;
 }
 
 ssize_t spool_get_size(const Spool *s) {
         struct stat st;
 
-        return fstat(s->data_fd, &st) < 0 ? -errno : (ssize_t) st.st_size;
+        return fstat(s->fd, &st) < 0 ? -errno : (ssize_t) st.st_size;
 }
 
-ssize_t
-spool_fill(Spool *s,
-           const char *id,
-           RecordStream stream,
-           int pipe_fd,
-           int64_t log_size,
-           int64_t realtime_nsec) {
-        SpoolEntry *e = s->entry;
+void spool_begin(
+                Spool *s,
+                const Table *table,
+                const Slot *slot,
+                RecordStream stream,
+                int64_t log_size,
+                int64_t realtime_nsec) {
+        Chunk *c = s->chunk;
+
+        (void) fault_point("chunk", "begin", "before"); /* only "kill" makes sense, here and below */
+        c->slot = (uint32_t) table_index(table, slot);
+        c->stream = stream;
+        c->realtime_nsec = realtime_nsec;
+        c->marks[slot->generation & 1] = (ChunkMark){ .log_size = log_size, .state = slot->state };
+        atomic_signal_fence(memory_order_seq_cst); /* only our own death can come in between */
+        c->begun = 1;
+        atomic_signal_fence(memory_order_seq_cst);
+        (void) fault_point("chunk", "begin", "after");
+}
+
+ssize_t spool_fill(Spool *s, int pipe_fd, size_t max_bytes) {
         loff_t offset = 0;
         ssize_t n;
 
-        e->stream = stream;
-        e->log_size = log_size;
-        e->realtime_nsec = realtime_nsec;
-        memcpy(e->id, id, sizeof(e->id));
-        atomic_signal_fence(memory_order_seq_cst); /* only our own death can come in between */
-        e->begun = 1;
-        atomic_signal_fence(memory_order_seq_cst);
-
-        n = splice(pipe_fd, NULL, s->data_fd, &offset, SPOOL_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        n = splice(pipe_fd,
+                   NULL,
+                   s->fd,
+                   &offset,
+                   MIN(max_bytes, (size_t) SPOOL_SIZE),
+                   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        if (n > 0)
+                (void) fault_point("chunk", "fill", "after");
         return n < 0 ? -errno : n;
 }
 
-int spool_clear(Spool *s) {
-        if (ftruncate(s->data_fd, 0) < 0)
-                return -errno;
+void spool_mark(Spool *s, const Slot *slot, size_t offset) {
+        s->chunk->marks[(slot->generation + 1) & 1] = (ChunkMark){ .offset = offset, .state = slot->state };
         atomic_signal_fence(memory_order_seq_cst);
-        s->entry->begun = 0;
+}
+
+int spool_clear(Spool *s) {
+        (void) fault_point("chunk", "clear", "before");
+        if (ftruncate(s->fd, 0) < 0)
+                return -errno;
+        (void) fault_point("chunk", "clear", "after");
+        s->chunk->begun = 0;
+        (void) fault_point("chunk", "end", "after");
         return 0;
 }

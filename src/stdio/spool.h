@@ -8,48 +8,40 @@
  * README.md beside this file has the argument why nothing is lost or doubled.
  */
 
-#include "basic/error.h"
-#include "basic/id.h"
-#include "stdio/record.h"
+#include "stdio/table.h"
 
 #define SPOOL_SIZE (1 * MIB)
 
-typedef struct SpoolEntry {
-        uint32_t begun; /* 0: nothing is under way */
-        uint32_t stream;
-        int64_t log_size, realtime_nsec;
-        char id[ID_SIZE + 1];
-} SpoolEntry;
-
 typedef struct Spool {
-        int data_fd, entry_fd;
-        char *data;        /* mapping of SPOOL_SIZE; only as much as the file is long may be touched */
-        SpoolEntry *entry; /* mapping */
+        int fd;
+        char *data;   /* mapping of SPOOL_SIZE; only as much as the file is long may be touched */
+        Chunk *chunk; /* borrowed from the Table */
 } Spool;
 
-#define SPOOL_INIT ((Spool){ .data_fd = -EBADF, .entry_fd = -EBADF })
+#define SPOOL_INIT ((Spool){ .fd = -EBADF })
 
-/* Takes over the descriptors of a process before us; negative ones are made anew and put into the fd store.
- */
-int spool_init(Spool *s, int data_fd, int entry_fd);
+/* @fd: of a process before us, taken over; negative: a new one is made and put into the fd store. */
+int spool_init(Spool *s, int fd, Chunk *chunk);
 void spool_done(Spool *s);
 
 /* Bytes that have left a pipe and may not be in the log yet. Negative errno on failure. */
 ssize_t spool_get_size(const Spool *s);
 
-/**
- * spool_fill() - move what is in a pipe
- * @log_size:  of the log file now
- *
- * Return: number of bytes, 0 at the end of the pipe, -EAGAIN when it is empty.
- */
-ssize_t
-spool_fill(Spool *s,
-           const char *id,
-           RecordStream stream,
-           int pipe_fd,
-           int64_t log_size,
-           int64_t realtime_nsec);
+/* Step 1: says what is going to happen. @log_size: of the log file now. */
+void spool_begin(
+                Spool *s,
+                const Table *table,
+                const Slot *slot,
+                RecordStream stream,
+                int64_t log_size,
+                int64_t realtime_nsec);
 
-/* The chunk has arrived. */
+/* Step 2: number of bytes that came out of the pipe, 0 at its end, -EAGAIN when it is empty. */
+ssize_t spool_fill(Spool *s, int pipe_fd, size_t max_bytes);
+
+/* The log file is going to change: what follows begins at @offset of the chunk, in the empty next file.
+ * Counts from the moment when Slot.generation is one more. */
+void spool_mark(Spool *s, const Slot *slot, size_t offset);
+
+/* Steps 4 and 5: the chunk has arrived. */
 int spool_clear(Spool *s);
