@@ -4,7 +4,8 @@
  * Calls about images.
  */
 
-#include <sys/statvfs.h>
+#include <openssl/evp.h>
+#include <strings.h>
 
 #include "basic/clock.h"
 #include "basic/number.h"
@@ -18,31 +19,44 @@
 #include "format/reference.h"
 #include "proto/cri.pb-c.h"
 
-/* "repository:tag" into tags, "repository@digest" for all digests. */
+#define AUTH_MAX (64 * KIB)
+
+/* "repository@digest" for all digests. */
+static int add_digests(const StoreImage *image, const Reference *reference, char ***digests) {
+        _cleanup_free_ char *repository = reference_format_name(reference);
+        int r = repository ? 0 : -ENOMEM;
+
+        STRV_FOREACH(digest, image->digests) {
+                _cleanup_free_ char *s = r >= 0 ? str_join(repository, "@", *digest, NULL) : NULL;
+
+                if (!s)
+                        return r < 0 ? r : -ENOMEM;
+                if (!strv_contains(*digests, s))
+                        r = strv_extend(digests, s);
+        }
+        return r;
+}
+
+/* "repository:tag" into tags, "repository@digest" for all digests, both sorted. An image without a name
+ * keeps the digests of its last one. */
 static int format_names(const StoreImage *image, char ***tags, char ***digests) {
-        STRV_FOREACH(name, image->names) {
+        const char *const last[] = { image->last_name, NULL };
+        char *const *names = strv_length(image->names) > 0 ? image->names : (char *const *) last;
+
+        STRV_FOREACH(name, names) {
                 _cleanup_(reference_done) Reference reference = { 0 };
-                _cleanup_free_ char *repository = NULL;
-                int r = 0;
+                int r;
 
                 if (reference_parse(*name, &reference, NULL) < 0)
                         continue; /* written by somebody with other ideas of a name */
-                repository = reference_format_name(&reference);
-                if (!repository)
-                        return -ENOMEM;
-                if (reference.tag)
+                r = add_digests(image, &reference, digests);
+                if (r >= 0 && reference.tag && names == image->names)
                         r = strv_extend(tags, *name);
-                STRV_FOREACH(digest, image->digests) {
-                        _cleanup_free_ char *s = str_join(repository, "@", *digest, NULL);
-
-                        if (!s || r < 0)
-                                return -ENOMEM;
-                        if (!strv_contains(*digests, s))
-                                r = strv_extend(digests, s);
-                }
                 if (r < 0)
                         return r;
         }
+        strv_sort(*tags);
+        strv_sort(*digests);
         return 0;
 }
 
@@ -74,10 +88,26 @@ static void add_user(Arena *a, const StoreImage *image, Runtime__V1__Image *i) {
         i->uid->value = (int64_t) uid;
 }
 
+/* "exact", "prefix*" and "*keyword*", whatever the case. */
+static bool matches_pattern(const char *pattern, const char *name) {
+        size_t n = strlen(pattern);
+        bool open_start = n > 1 && pattern[0] == '*', open_end = n > 0 && pattern[n - 1] == '*';
+
+        if (!open_end)
+                return strcasecmp(pattern, name) == 0;
+        if (!open_start)
+                return strncasecmp(pattern, name, n - 1) == 0;
+        for (; *name; name++)
+                if (strncasecmp(pattern + 1, name, n - 2) == 0)
+                        return true;
+        return n == 2;
+}
+
 static bool is_pinned(const Manager *m, char *const *names) {
         STRV_FOREACH(pattern, m->config->pinned_images)
-                if (strv_contains(names, *pattern))
-                        return true;
+                STRV_FOREACH(name, names)
+                        if (matches_pattern(*pattern, *name))
+                                return true;
         return false;
 }
 
@@ -159,44 +189,62 @@ HANDLER(handle_stream_images) {
                 grpc_call_finish(call);
 }
 
-static void add_info(Arena *a, const StoreImage *image, Runtime__V1__ImageStatusResponse *reply) {
-        const ImageConfig *c = &image->config;
-        _cleanup_json_ json_t *json = json_object(), *config = json_object();
+/* A document of the image as JSON, or NULL when it cannot be read. */
+static json_t *load_document(const Manager *m, const StoreImage *image, const char *key) {
+        _cleanup_free_ char *text = NULL;
+        json_t *json = NULL;
+        size_t size;
+
+        if (store_read_document(m->store, image, key, &text, &size) < 0 ||
+            json_parse(key, text, size, &json, NULL) < 0)
+                return NULL;
+        return json;
+}
+
+/* Labels, and the config as it came from the registry. */
+static void
+add_info(Arena *a, const Manager *m, const StoreImage *image, Runtime__V1__ImageStatusResponse *reply) {
+        _cleanup_free_ char *key = str_join("sha256:", image->id, NULL);
+        _cleanup_json_ json_t *config = key ? load_document(m, image, key) : NULL, *info = NULL;
         char **pairs = arena_alloc(a, 3, sizeof(char *));
-        const struct {
-                const char *key;
-                char *const *values;
-        } lists[] = { { "Env", c->env }, { "Entrypoint", c->entrypoint }, { "Cmd", c->cmd } };
+        json_t *labels = json_object_get(json_object_get(config, "config"), "Labels");
 
-        if (!pairs || !json || !config)
+        if (!pairs || !config)
                 return;
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
-                json_t *array = json_array();
-
-                STRV_FOREACH(s, lists[i].values)
-                        json_array_append_new(array, json_string(*s));
-                json_object_set_new(config, lists[i].key, array);
-        }
-        json_object_set_new(config, "User", json_string(strempty(c->user)));
-        json_object_set_new(config, "WorkingDir", json_string(strempty(c->working_dir)));
-        json_object_set_new(config, "StopSignal", json_string(strempty(c->stop_signal)));
-        json_object_set_new(
-                        json,
-                        "imageSpec",
-                        json_pack("{s:s, s:s, s:O}",
-                                  "architecture",
-                                  strempty(c->architecture),
-                                  "os",
-                                  strempty(c->os),
-                                  "config",
-                                  config));
+        info = json_pack("{s:O*, s:O}", "labels", labels, "imageSpec", config);
+        if (!info)
+                return;
         pairs[0] = arena_printf(a, "info");
-        pairs[1] = arena_own(a, json_dumps(json, JSON_COMPACT));
+        pairs[1] = arena_own(a, json_dumps(info, JSON_COMPACT));
         reply->info =
                         arena_map(a,
                                   &runtime__v1__image_status_response__info_entry__descriptor,
                                   pairs,
                                   &reply->n_info);
+}
+
+/* Of the manifest. */
+static void
+add_annotations(Arena *a, const Manager *m, const StoreImage *image, Runtime__V1__ImageSpec *spec) {
+        _cleanup_json_ json_t *manifest = load_document(m, image, "manifest");
+        json_t *annotations = json_object_get(manifest, "annotations"), *value;
+        char **pairs = arena_alloc(a, 2 * json_object_size(annotations) + 1, sizeof(char *));
+        const char *key;
+        size_t n = 0;
+
+        if (!pairs)
+                return;
+        json_object_foreach(annotations, key, value) {
+                if (!json_is_string(value))
+                        continue;
+                pairs[n++] = arena_printf(a, "%s", key);
+                pairs[n++] = arena_printf(a, "%s", json_string_value(value));
+        }
+        spec->annotations =
+                        arena_map(a,
+                                  &runtime__v1__image_spec__annotations_entry__descriptor,
+                                  pairs,
+                                  &spec->n_annotations);
 }
 
 static int require_image(const Runtime__V1__ImageSpec *spec, Error *error) {
@@ -220,8 +268,10 @@ HANDLER(handle_image_status) {
                 image = store_find_image(m->store, request->image->image);
                 if (image)
                         reply.image = image_new(&arena, m, image);
+                if (image && !arena_failed(&arena))
+                        add_annotations(&arena, m, image, reply.image->spec);
                 if (image && request->verbose)
-                        add_info(&arena, image, &reply);
+                        add_info(&arena, m, image, &reply);
                 r = arena_failed(&arena) ? -ENOMEM : 0;
         }
         if (r < 0)
@@ -257,8 +307,66 @@ static void pull_on_cancel(GrpcCall *call, void *userdata) {
         free(w);
 }
 
+/* "auth": base64 of "user:password", wins over the two fields. */
+static int decode_auth(Arena *a, const char *encoded, ImageAuth *auth, Error *error) {
+        size_t size = strlen(encoded);
+        char *plain = arena_alloc(a, size + 1, 1), *colon;
+
+        if (!plain)
+                return -ENOMEM;
+        if (size % 4 != 0 || size > AUTH_MAX ||
+            EVP_DecodeBlock((unsigned char *) plain, (const unsigned char *) encoded, (int) size) < 0)
+                return error_set(
+                                error,
+                                -EINVAL,
+                                STATUS_INVALID_ARGUMENT,
+                                "auth: not base64 of \"user:password\"");
+        colon = strchr(plain, ':');
+        if (!colon)
+                return 0;
+        *colon = '\0';
+        auth->username = plain;
+        auth->password = colon + 1;
+        return 0;
+}
+
+/* "https://registry.example.com/v1/" names the registry of a reference. */
+static bool is_server(const char *address, const char *domain) {
+        const char *host = strstr(address, "://") ? strstr(address, "://") + 3 : address;
+        size_t n = strcspn(host, "/");
+
+        if (streq(domain, "docker.io") &&
+            (startswith(host, "index.docker.io") || startswith(host, "registry-1.docker.io")))
+                return true;
+        return strlen(domain) == n && strncmp(host, domain, n) == 0;
+}
+
+/* Credentials for another server than the one that is asked are not for it. */
+static int take_auth(Arena *a, const Runtime__V1__PullImageRequest *request, ImageAuth *ret, Error *error) {
+        const Runtime__V1__AuthConfig *c = request->auth;
+        _cleanup_(reference_done) Reference reference = { 0 };
+        int r = 0;
+
+        *ret = (ImageAuth){ 0 };
+        if (!c)
+                return 0;
+        if (!isempty(c->server_address)) {
+                r = reference_parse(request->image->image, &reference, error);
+                if (r < 0)
+                        return r;
+                if (!is_server(c->server_address, reference.domain))
+                        return 0;
+        }
+        *ret = (ImageAuth){ .username = c->username,
+                            .password = c->password,
+                            .identity_token = c->identity_token,
+                            .registry_token = c->registry_token };
+        return isempty(c->auth) ? 0 : decode_auth(a, c->auth, ret, error);
+}
+
 HANDLER(handle_pull_image) {
         _cleanup_error_ Error error = ERROR_INIT;
+        _cleanup_arena_ arena = { 0 };
         ImageAuth auth = { 0 };
         Manager *m = userdata;
         PullWait *w = NULL;
@@ -266,17 +374,8 @@ HANDLER(handle_pull_image) {
 
         REQUEST(request, Runtime__V1__PullImageRequest, runtime__v1__pull_image_request__descriptor);
         r = require_image(request->image, &error);
-        if (r >= 0 && request->auth) {
-                auth = (ImageAuth){ .username = request->auth->username,
-                                    .password = request->auth->password,
-                                    .identity_token = request->auth->identity_token,
-                                    .registry_token = request->auth->registry_token };
-                if (!isempty(request->auth->auth) && isempty(auth.username))
-                        r = error_set(&error,
-                                      -EOPNOTSUPP,
-                                      STATUS_UNIMPLEMENTED,
-                                      "credentials in the field \"auth\" are not there in this version, send username and password");
-        }
+        if (r >= 0)
+                r = take_auth(&arena, request, &auth, &error);
         if (r >= 0) {
                 w = new0(PullWait, 1);
                 r = w ? 0 : -ENOMEM;
@@ -324,20 +423,16 @@ HANDLER(handle_image_fs_info) {
         Runtime__V1__ImageFsInfoResponse reply = RUNTIME__V1__IMAGE_FS_INFO_RESPONSE__INIT;
         _cleanup_arena_ arena = { 0 };
         Runtime__V1__FilesystemUsage *usage;
-        const StoreImage *image;
         Manager *m = userdata;
-        uint64_t bytes = 0;
 
         REQUEST(request, Runtime__V1__ImageFsInfoRequest, runtime__v1__image_fs_info_request__descriptor);
         images_refresh(m->images);
-        for (size_t i = 0; (image = store_get_image(m->store, i)); i++)
-                bytes += image->size_bytes;
         usage = arena_message(&arena, &runtime__v1__filesystem_usage__descriptor);
         usage->timestamp = now_realtime_nsec();
         usage->fs_id = arena_message(&arena, &runtime__v1__filesystem_identifier__descriptor);
         usage->fs_id->mountpoint = (char *) store_get_root(m->store);
         usage->used_bytes = arena_message(&arena, &runtime__v1__uint64_value__descriptor);
-        usage->used_bytes->value = bytes;
+        usage->used_bytes->value = store_get_layers_size(m->store);
         reply.image_filesystems = &usage;
         reply.n_image_filesystems = 1;
         reply.container_filesystems = &usage;

@@ -23,6 +23,7 @@ typedef struct PlatformText {
 typedef struct IndexEntry {
         DescriptorText descriptor; /* first: the rows below serve both */
         PlatformText platform;
+        char **annotations; /* pairs */
 } IndexEntry;
 
 typedef struct Document {
@@ -66,6 +67,7 @@ static const JsonField entry_fields[] = {
         { ROW(STRING, DescriptorText, digest), .required = true },
         { ROW(INT64, DescriptorText, size), .required = true },
         { ROW(STRUCT, IndexEntry, platform), .fields = platform_fields },
+        { ROW(PAIRS, IndexEntry, annotations) },
         {},
 };
 
@@ -123,6 +125,25 @@ static int check_kind(json_t *json, Error *error) {
         return index;
 }
 
+/* What a document says of itself has to fit what it is; without a word the keys decide, but the list of
+ * Docker, which always says it. */
+static int check_media_type(const char *media, bool index, Error *error) {
+        static const char *const known[2][2] = {
+                { OCI "manifest.v1+json", DOCKER "distribution.manifest.v2+json" },
+                { OCI "index.v1+json", DOCKER "distribution.manifest.list.v2+json" },
+        };
+
+        if (isempty(media) || streq(media, known[index][0]) || streq(media, known[index][1]))
+                return 0;
+        return error_set(
+                        error,
+                        -EOPNOTSUPP,
+                        STATUS_UNKNOWN,
+                        "manifest: its media type %.100s is not that of an %s",
+                        media,
+                        index ? "index" : "image");
+}
+
 /* @ret: document_done(), also on failure. The kind as manifest_is_index() tells it. */
 static int document_parse(const char *text, size_t size, Document *ret, Error *error) {
         _cleanup_json_ json_t *json = NULL;
@@ -139,7 +160,8 @@ static int document_parse(const char *text, size_t size, Document *ret, Error *e
                 return error_prefix(error, r, "manifest");
         if (ret->schemaVersion != 2)
                 return error_set(error, -EBADMSG, STATUS_UNKNOWN, "manifest: schemaVersion is not 2");
-        return kind;
+        r = check_media_type(ret->mediaType, kind, error);
+        return r < 0 ? r : kind;
 }
 
 int manifest_is_index(const char *text, size_t size, Error *error) {
@@ -181,6 +203,16 @@ static int check_layer(const DescriptorText *layer, Error *error) {
                                 STATUS_UNKNOWN,
                                 "layer %s is kept outside of the registry, which is not supported",
                                 layer->digest);
+        /* How it is compressed its first bytes tell, but a tar it has to be. */
+        if (!isempty(media) && !startswith(media, OCI "layer.v1.tar") &&
+            !startswith(media, DOCKER "image.rootfs.diff.tar"))
+                return error_set(
+                                error,
+                                -EOPNOTSUPP,
+                                STATUS_UNKNOWN,
+                                "layer %s is of the type %.100s, which is not supported",
+                                layer->digest,
+                                media);
         return 0;
 }
 
@@ -188,15 +220,16 @@ static int check_layer(const DescriptorText *layer, Error *error) {
 static int check_config(const Document *d, Error *error) {
         const char *media = strempty(d->config.mediaType);
 
-        if (isempty(media) || streq(media, OCI "config.v1+json") ||
-            streq(media, DOCKER "container.image.v1+json"))
+        if (isempty(d->artifactType) &&
+            (isempty(media) || streq(media, OCI "config.v1+json") ||
+             streq(media, DOCKER "container.image.v1+json")))
                 return 0;
         return error_set(
                         error,
                         -EOPNOTSUPP,
                         STATUS_UNKNOWN,
-                        "manifest: an artifact with a config of type %.100s is not an image",
-                        media);
+                        "manifest: an artifact of the type %.100s is not an image",
+                        isempty(d->artifactType) ? media : d->artifactType);
 }
 
 int manifest_parse(const char *text, size_t size, Manifest *ret, Error *error) {
@@ -238,14 +271,22 @@ int manifest_parse(const char *text, size_t size, Manifest *ret, Error *error) {
 /* Variants that this one can run, best first; the others of its architecture cannot be run. */
 static const char *const variants[] = { "v8", "v7", "v6", "v5" };
 
+enum {
+        RANK_ANY_VARIANT = 1,
+        RANK_NO_VARIANT = ELEMENTSOF(variants) + 1,
+        RANK_NO_PLATFORM,
+};
+
 /* Smaller is better; negative: it does not run here. */
 static int rank(const PlatformText *p, const char *architecture, const char *variant) {
+        if (isempty(p->architecture) && isempty(p->os))
+                return RANK_NO_PLATFORM;
         if (!streq(strempty(p->architecture), architecture) || !streq(strempty(p->os), "linux"))
                 return -1;
         if (isempty(p->variant))
-                return isempty(variant) ? 0 : (int) ELEMENTSOF(variants) + 1;
+                return isempty(variant) ? 0 : RANK_NO_VARIANT;
         if (isempty(variant))
-                return 1;
+                return RANK_ANY_VARIANT;
         for (size_t i = 0, own = SIZE_MAX; i < ELEMENTSOF(variants); i++) {
                 if (streq(variants[i], variant))
                         own = i;
@@ -253,6 +294,14 @@ static int rank(const PlatformText *p, const char *architecture, const char *var
                         return own <= i ? (int) i : -1;
         }
         return -1;
+}
+
+/* The rank of an entry, doubled; zstd comes before what is otherwise the same. */
+static int rank_entry(const IndexEntry *e, const char *architecture, const char *variant) {
+        const char *zstd = pairs_get(e->annotations, "io.github.containers.compression.zstd");
+        int r = rank(&e->platform, architecture, variant);
+
+        return r < 0 ? r : 2 * r + (streq_null(zstd, "true") ? 0 : 1);
 }
 
 int index_choose(
@@ -277,7 +326,7 @@ int index_choose(
                                 "index: more than %d entries",
                                 INDEX_ENTRIES_MAX);
         for (size_t i = 0; i < d.n_manifests; i++) {
-                r = rank(&d.manifests[i].platform, architecture, variant);
+                r = rank_entry(d.manifests + i, architecture, variant);
                 if (r >= 0 && (!best || r < best_rank)) {
                         best = d.manifests + i;
                         best_rank = r;

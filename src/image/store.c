@@ -39,6 +39,7 @@ static void image_done(StoreImage *i) {
         free(i->id);
         free(i->digest);
         strv_free(i->names);
+        free(i->last_name);
         strv_free(i->digests);
         free(i->top_layer);
         json_field_done(config_fields, &i->config);
@@ -154,19 +155,25 @@ int store_big_data_path(const char *image_id, const char *key, char **ret) {
         return buffer_take(&b, ret);
 }
 
+int store_read_document(const Store *s, const StoreImage *i, const char *key, char **ret, size_t *ret_size) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = store_big_data_path(i->id, key, &path);
+        return r < 0 ? r : read_file_at(s->root_fd, path, STORE_CONFIG_MAX, ret, ret_size);
+}
+
 static int load_config(Store *s, StoreImage *i) {
-        _cleanup_free_ char *key = str_join("sha256:", i->id, NULL), *path = NULL, *text = NULL;
+        _cleanup_free_ char *key = str_join("sha256:", i->id, NULL), *text = NULL;
         _cleanup_json_ json_t *json = NULL;
         const char *volume;
         json_t *value;
         size_t size;
         int r;
 
-        r = key ? store_big_data_path(i->id, key, &path) : -ENOMEM;
+        r = key ? store_read_document(s, i, key, &text, &size) : -ENOMEM;
         if (r >= 0)
-                r = read_file_at(s->root_fd, path, STORE_CONFIG_MAX, &text, &size);
-        if (r >= 0)
-                r = json_parse(path, text, size, &json, NULL);
+                r = json_parse(key, text, size, &json, NULL);
         if (r < 0)
                 return r;
 
@@ -194,6 +201,19 @@ static uint64_t chain_size(const Store *s, const char *layer) {
 
                 size += n > 0 ? (uint64_t) n : 0;
                 layer = json_string_value(json_object_get(record, "parent"));
+        }
+        return size;
+}
+
+uint64_t store_get_layers_size(const Store *s) {
+        uint64_t size = 0;
+        json_t *record;
+        size_t i;
+
+        json_array_foreach(s->layers_file.records, i, record) {
+                json_int_t n = json_integer_value(json_object_get(record, "diff-size"));
+
+                size += n > 0 ? (uint64_t) n : 0;
         }
         return size;
 }
@@ -241,6 +261,11 @@ static int load_image(Store *s, json_t *record, StoreImage *image) {
                 r = str_replace(&image->top_layer, layer);
         if (r >= 0)
                 r = load_names(json_object_get(record, "names"), &image->names);
+        if (r >= 0)
+                r = str_replace(&image->last_name,
+                                json_string_value(
+                                                json_array_get(json_object_get(record, "names-history"),
+                                                               0)));
         if (r >= 0)
                 r = load_digests(record, image);
         if (r >= 0)

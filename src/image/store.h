@@ -30,6 +30,7 @@ typedef struct StoreImage {
         char *id;        /* 64 hexadecimal digits */
         char *digest;    /* of the manifest or index it was pulled by; may be NULL */
         char **names;    /* "docker.io/library/busybox:latest" */
+        char *last_name; /* the last one it had, for an image that has none; may be NULL */
         char **digests;  /* all manifest digests it answers to */
         char *top_layer; /* NULL: no layers */
         uint64_t size_bytes;
@@ -81,6 +82,18 @@ int store_refresh(Store *s, bool wait, Error *error);
 /* Images in the order of the store; @i counts from 0; NULL at the end. Borrowed until the next refresh or
  * change. */
 const StoreImage *store_get_image(const Store *s, size_t i);
+
+/* Of all layers of images together, as tar streams. */
+uint64_t store_get_layers_size(const Store *s);
+
+/* A document of an image as it came from the registry: its config ("sha256:ID") or its "manifest". Owned by
+ * the caller. -ENOENT. */
+int store_read_document(
+                const Store *s,
+                const StoreImage *image,
+                const char *key,
+                char **ret,
+                size_t *ret_size);
 
 /* By id, unique beginning of an id, "name@digest", or name (completed as reference_parse() does). NULL: not
  * there. */

@@ -83,7 +83,11 @@ class Cri:
     """
 
     def __init__(self, socket):
-        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        options = [
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.use_local_subchannel_pool", 1),  # not the connection that a killed daemon left
+        ]
         self.channel = grpc.insecure_channel("unix:" + socket, options=options)
         self.methods = {}
         for service in cri.DESCRIPTOR.services_by_name.values():
@@ -320,7 +324,8 @@ class Node:
         "cni": "ls /var/lib/cni/results",
         "addresses": "ls /var/lib/cni/networks/*/ | grep -E '^[0-9]'",
         "mounts": "grep -oE ' /run/(netns|crio)/[^ ]*' /proc/1/mounts | grep -vE '/run/crio/private(/mnt)?$'",
-        "layers": "grep -oE '\"id\": *\"[0-9a-f]+\"' /var/lib/containers/storage/overlay-containers/containers.json",
+        "layers": "grep -oE '\"id\": *\"[0-9a-f]+\"' /var/lib/containers/storage/overlay-containers/*containers.json "
+        "/var/lib/containers/storage/overlay-layers/volatile-layers.json",
         "runtime": "ls /run/crun /run/runc | grep -v : | sort -u",
         "cgroups": "find /sys/fs/cgroup -name 'crio-*.scope' -o -name 'crio-?*.slice'",
     }
