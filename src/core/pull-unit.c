@@ -42,6 +42,8 @@ static const char *const hidden[] = { "-/run/crio",    "-/run/systemd/private",
                                       "-/run/dbus",    "-/root/.ssh",
                                       "-/etc/shadow",  "-/var/lib/kubelet",
                                       "-/run/secrets", NULL };
+/* Made, neither read nor written. */
+static const char *const nodes[] = { "char-*", "m", "block-*", "m", NULL };
 static const char *const families[] = { "AF_UNIX", "AF_INET", "AF_INET6", NULL };
 static const char *const native[] = { "native", NULL };
 static const char *const calls[] = { "@system-service", "mknod", "mknodat", NULL };
@@ -54,7 +56,8 @@ int pull_unit_start(Manager *m, const PullUnit *p, SystemdCall **ret, Error *err
         const UnitExtra extra[] = {
                 { "NoNewPrivileges", 'b', .boolean = true },
                 { "PrivateDevices", 'b', .boolean = false }, /* layers may hold device nodes */
-                { "DevicePolicy", 's', .string = "closed" }, /* but nobody opens them */
+                { "DevicePolicy", 's', .string = "closed" },
+                { "DeviceAllow", 'P', .strings = nodes }, /* but nobody opens them */
                 { "PrivateTmp", 'b', .boolean = true },
                 { "PrivateMounts", 'b', .boolean = true },
                 { "PrivateIPC", 'b', .boolean = true },

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,7 +20,7 @@
 #define RESULT_MAX (16 * MIB)
 #define PIPE_BYTES (1 * MIB)
 
-/* What goes through "result.json". */
+/* What goes through a file in memory: the disk may be full. */
 typedef struct LayerResult {
         char *diff_id, *text;
         uint64_t size;
@@ -47,35 +48,32 @@ static void result_done(LayerResult *r) {
         json_field_done(result_fields, r);
 }
 
-static int result_write(const char *directory, const char *name, const LayerResult *result) {
+static int result_write(int fd, const LayerResult *result) {
         _cleanup_json_ json_t *json = json_field_save(result_fields, result);
-        _cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT) : NULL,
-                            *path = path_join(directory, name);
+        _cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
-        if (!text || !path)
-                return -ENOMEM;
-        return write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600, 0);
+        return text ? write_full(fd, text, strlen(text)) : -ENOMEM;
 }
 
-static int result_read(const char *directory, const char *name, LayerResult *ret, Error *error) {
-        _cleanup_free_ char *path = path_join(directory, name), *text = NULL;
+static int result_read(int fd, LayerResult *ret, Error *error) {
+        _cleanup_free_ char *text = NULL;
         _cleanup_json_ json_t *json = NULL;
         size_t size;
         int r;
 
-        r = path ? read_file_at(AT_FDCWD, path, RESULT_MAX, &text, &size) : -ENOMEM;
+        r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : read_file_fd(fd, RESULT_MAX, &text, &size);
         if (r < 0)
                 return r;
-        r = json_parse(path, text, size, &json, error);
+        r = json_parse("result", text, size, &json, error);
         return r < 0 ? r : json_field_load(result_fields, json, ret, error);
 }
 
-static int fail_with(const char *directory, const char *name, int r, const Error *error) {
+static int fail_with(int fd, int r, const Error *error) {
         LayerResult result = { .r = r,
                                .status = error_get_status(error, r),
                                .text = (char *) error_get_text(error, r) };
 
-        (void) result_write(directory, name, &result); /* without it the parent only sees that we failed */
+        (void) result_write(fd, &result); /* without it the parent only sees that we failed */
         return EXIT_FAILURE;
 }
 
@@ -100,7 +98,7 @@ static int64_t *widen(const uint32_t *ids, size_t n) {
         return wide;
 }
 
-static int write_unpacked(const char *directory, const UnpackResult *unpacked, Compression compression) {
+static int write_unpacked(int fd, const UnpackResult *unpacked, Compression compression) {
         LayerResult result = {
                 .diff_id = (char *) unpacked->diff_id.text,
                 .size = unpacked->size,
@@ -110,7 +108,7 @@ static int write_unpacked(const char *directory, const UnpackResult *unpacked, C
                 .n_uids = unpacked->n_uids,
                 .n_gids = unpacked->n_gids,
         };
-        int r = result.uids && result.gids ? result_write(directory, "unpacked.json", &result) : -ENOMEM;
+        int r = result.uids && result.gids ? result_write(fd, &result) : -ENOMEM;
 
         free(result.uids);
         free(result.gids);
@@ -118,7 +116,7 @@ static int write_unpacked(const char *directory, const UnpackResult *unpacked, C
 }
 
 /* The process that unpacks. */
-static int run_unpack(const char *directory, const LayerJob *job, int fd) {
+static int run_unpack(const char *directory, const LayerJob *job, int fd, int result_fd) {
         _cleanup_(unpack_result_done) UnpackResult unpacked = { 0 };
         _cleanup_(decompress_freep) Decompress *decompress = NULL;
         _cleanup_free_ char *diff = path_join(directory, "diff"),
@@ -129,7 +127,7 @@ static int run_unpack(const char *directory, const LayerJob *job, int fd) {
         int r;
 
         if (!diff || !split)
-                return fail_with(directory, "unpacked.json", -ENOMEM, &error);
+                return fail_with(result_fd, -ENOMEM, &error);
         r = mkdir(diff, 0755) < 0 ? -errno : 0;
         dir_fd = r < 0 ? r : open_at(AT_FDCWD, diff, O_RDONLY | O_DIRECTORY, 0);
         split_fd = dir_fd < 0 ? dir_fd : open_at(AT_FDCWD, split, O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -142,9 +140,9 @@ static int run_unpack(const char *directory, const LayerJob *job, int fd) {
                               STATUS_UNKNOWN,
                               "it is compressed with xz or bzip2, which is not supported");
         if (r >= 0)
-                r = write_unpacked(directory, &unpacked, decompress_get_compression(decompress));
+                r = write_unpacked(result_fd, &unpacked, decompress_get_compression(decompress));
         if (r < 0)
-                return fail_with(directory, "unpacked.json", r, &error);
+                return fail_with(result_fd, r, &error);
         while (read_pipe(&fd, rest, sizeof(rest)) > 0) /* bytes behind the last frame belong to the blob */
                 ;
         return EXIT_SUCCESS;
@@ -169,7 +167,7 @@ static int download_write(const void *data, size_t size, void *userdata) {
 }
 
 /* The process that downloads, and waits for the other one. */
-static int run_download(const LayerJob *job, const char *directory, int pipe_fd, pid_t unpacker) {
+static int run_download(const LayerJob *job, int pipe_fd, pid_t unpacker, int result_fd) {
         Download d = { .pipe_fd = pipe_fd, .progress_fd = job->progress_fd };
         _cleanup_(registry_freep) Registry *registry = NULL;
         _cleanup_error_ Error error = ERROR_INIT;
@@ -188,7 +186,7 @@ static int run_download(const LayerJob *job, const char *directory, int pipe_fd,
         if (r < 0 && !d.unpack_failed) {
                 (void) kill(unpacker, SIGKILL); /* half a layer is none */
                 (void) waitpid(unpacker, &status, 0);
-                return fail_with(directory, "downloaded.json", r, &error);
+                return fail_with(result_fd, r, &error);
         }
         if (waitpid(unpacker, &status, 0) < 0)
                 return EXIT_FAILURE;
@@ -198,13 +196,13 @@ static int run_download(const LayerJob *job, const char *directory, int pipe_fd,
                               STATUS_INTERNAL,
                               "unpacking ended by signal %d",
                               WTERMSIG(status));
-                return fail_with(directory, "downloaded.json", r, &error);
+                return fail_with(result_fd, r, &error);
         }
         return WEXITSTATUS(status);
 }
 
 /* In the first child: makes the second one. */
-static int run(const LayerJob *job, const char *directory, pid_t parent) {
+static int run(const LayerJob *job, const LayerWorker *w, pid_t parent) {
         _cleanup_error_ Error error = ERROR_INIT;
         int fds[2];
         pid_t pid;
@@ -213,43 +211,44 @@ static int run(const LayerJob *job, const char *directory, pid_t parent) {
         if (getppid() != parent)
                 return EXIT_FAILURE; /* it died before that */
         (void) signal(SIGPIPE, SIG_IGN);
-        if (mkdir(directory, 0700) < 0 || pipe2(fds, O_CLOEXEC) < 0)
-                return fail_with(directory, "downloaded.json", -errno, &error);
+        if (mkdir(w->directory, 0700) < 0 || pipe2(fds, O_CLOEXEC) < 0)
+                return fail_with(w->downloaded_fd, -errno, &error);
         (void) fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES); /* only faster */
         parent = getpid();
         pid = fork();
         if (pid < 0)
-                return fail_with(directory, "downloaded.json", -errno, &error);
+                return fail_with(w->downloaded_fd, -errno, &error);
         if (pid == 0) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
                 close_fd(fds[1]);
-                _exit(getppid() == parent ? run_unpack(directory, job, fds[0]) : EXIT_FAILURE);
+                _exit(getppid() == parent ? run_unpack(w->directory, job, fds[0], w->unpacked_fd) :
+                                            EXIT_FAILURE);
         }
         close_fd(fds[0]);
-        return run_download(job, directory, fds[1], pid);
+        return run_download(job, fds[1], pid, w->downloaded_fd);
 }
 
 int layer_worker_start(LayerWorker *w, const LayerJob *job, Error *error) {
-        _cleanup_free_ char *directory = path_join(job->stage->path, job->name);
-        pid_t pid, parent = getpid();
+        pid_t parent = getpid();
+        int r;
 
-        if (!directory)
-                return -ENOMEM;
-        pid = fork();
-        if (pid < 0)
-                return error_set(error, -errno, STATUS_INTERNAL, "fork: %s", STRERROR(errno));
-        if (pid == 0)
-                _exit(run(job, directory, parent));
-        *w = (LayerWorker){ .pid = pid,
-                            .pidfd = (int) syscall(SYS_pidfd_open, pid, 0),
-                            .directory = TAKE_PTR(directory) };
-        if (w->pidfd < 0) {
-                int r = -errno;
-
-                layer_worker_done(w);
-                return error_set(error, r, STATUS_INTERNAL, "pidfd: %s", STRERROR(r));
-        }
-        return 0;
+        *w = (LayerWorker){ .pidfd = -EBADF,
+                            .downloaded_fd = memfd_create("downloaded", MFD_CLOEXEC),
+                            .unpacked_fd = memfd_create("unpacked", MFD_CLOEXEC),
+                            .directory = path_join(job->stage->path, job->name) };
+        r = w->downloaded_fd < 0 || w->unpacked_fd < 0 ? -errno : w->directory ? 0 : -ENOMEM;
+        if (r >= 0)
+                w->pid = fork();
+        if (r >= 0 && w->pid == 0)
+                _exit(run(job, w, parent));
+        if (r >= 0)
+                w->pidfd = w->pid < 0 ? -1 : (int) syscall(SYS_pidfd_open, w->pid, 0);
+        if (r >= 0 && w->pidfd < 0)
+                r = -errno;
+        if (r >= 0)
+                return 0;
+        layer_worker_done(w);
+        return error_set(error, r, STATUS_INTERNAL, "start a worker for a layer: %s", STRERROR(r));
 }
 
 void layer_worker_done(LayerWorker *w) {
@@ -259,17 +258,19 @@ void layer_worker_done(LayerWorker *w) {
         }
         w->pid = 0;
         w->pidfd = close_fd(w->pidfd);
+        w->downloaded_fd = close_fd(w->downloaded_fd);
+        w->unpacked_fd = close_fd(w->unpacked_fd);
         free(TAKE_PTR(w->directory));
 }
 
 /* Why it failed, in the words of the one of the two that knows. */
 static int collect_failure(const LayerWorker *w, Error *error) {
-        static const char *const names[] = { "downloaded.json", "unpacked.json" };
+        const int fds[] = { w->downloaded_fd, w->unpacked_fd };
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
                 _cleanup_(result_done) LayerResult result = { 0 };
 
-                if (result_read(w->directory, names[i], &result, NULL) >= 0 && result.r < 0)
+                if (result_read(fds[i], &result, NULL) >= 0 && result.r < 0)
                         return error_set(
                                         error,
                                         result.r,
@@ -299,7 +300,7 @@ int layer_worker_collect(LayerWorker *w, UnpackResult *ret, int *ret_compression
         if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
                 return collect_failure(w, error);
 
-        r = result_read(w->directory, "unpacked.json", &result, error);
+        r = result_read(w->unpacked_fd, &result, error);
         if (r >= 0)
                 r = digest_parse(strempty(result.diff_id), &unpacked.diff_id);
         if (r >= 0)

@@ -5,8 +5,8 @@
  * LayerWorker: download and unpacking of one layer, in two processes of their own.
  *
  * One speaks to the registry and checks the blob's digest, the other decompresses and unpacks; a pipe
- * between them, so that both work at the same time. What they found out is in files of the staging
- * directory. For pull/ only.
+ * between them, so that both work at the same time. What they found out is in files without a name. For
+ * pull/ only.
  */
 
 #include "image/manifest.h"
@@ -17,14 +17,15 @@
 typedef struct LayerWorker {
         pid_t pid; /* 0: does not run */
         int pidfd;
-        char *directory; /* "<stage>/<name>", owned */
+        int downloaded_fd, unpacked_fd; /* what the two processes found out, in memory */
+        char *directory;                /* "<stage>/<name>", owned */
 } LayerWorker;
 
 typedef struct LayerJob {
         const Registry *registry; /* what it found out; its connections stay untouched */
         const Descriptor *descriptor;
         const StoreStage *stage;
-        const char *name; /* "<stage path>/<name>" is made here; gets "diff" and the results */
+        const char *name; /* "<stage path>/<name>" is made here; gets "diff" */
         int progress_fd;  /* gets the number of bytes of each write to the layer, as uint64_t */
 } LayerJob;
 

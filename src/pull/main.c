@@ -292,7 +292,7 @@ static int pull_layers(Pull *p, Error *error) {
         int fds[2], r = 0;
 
         for (size_t i = 0; i < WORKERS_MAX; i++)
-                workers[i].pidfd = -EBADF;
+                workers[i].pidfd = workers[i].downloaded_fd = workers[i].unpacked_fd = -EBADF;
         if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
                 return -errno;
         for (;;) {
@@ -425,6 +425,7 @@ int main(void) {
         }
         r = pull_run(&p, &error);
         put_reason_first(&error);
+        pull_drop_plan(&p); /* whoever gets the answer finds the store tidy */
         r = request_answer(&p.request, r, r < 0 ? NULL : digest_hex(&p.manifest.config.digest), &error);
         if (r < 0)
                 log_warning("the answer did not reach crio: %s", STRERROR(r));

@@ -148,8 +148,27 @@ static int append_filter(sd_bus_message *m, const UnitExtra *e) {
         return r;
 }
 
+static int append_pairs(sd_bus_message *m, const UnitExtra *e) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", e->name);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a(ss)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(ss)");
+        for (const char *const *s = e->strings; *s && r >= 0; s += 2)
+                r = sd_bus_message_append(m, "(ss)", s[0], s[1]);
+        for (unsigned i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
 static int append_extra(sd_bus_message *m, const UnitExtra *e) {
         switch (e->type) {
+        case 'P':
+                return append_pairs(m, e);
         case 'F':
         case 'D':
                 return append_filter(m, e);

@@ -43,7 +43,7 @@ typedef struct UnitSpec {
 typedef struct UnitExtra {
         const char *name;
         char type; /* 's', 'b', 't', 'u', 'i', 'S' for a string list ("as"), 'F' for one of all that is
-                    * allowed, 'D' for one of what is denied ("(bas)") */
+                    * allowed, 'D' for one of what is denied ("(bas)"), 'P' for pairs of strings ("a(ss)") */
         union {
                 const char *string;
                 bool boolean;
