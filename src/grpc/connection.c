@@ -128,7 +128,7 @@ void grpc_connection_schedule_send(GrpcConnection *c) {
 static int connection_on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         static uint8_t data[READ_CHUNK]; /* one loop, one reader at a time */
         GrpcConnection *c = userdata;
-        ssize_t n = 0;
+        ssize_t n = 1; /* nothing to read is no end */
 
         for (unsigned i = 0; i < READS_PER_WAKEUP && revents & (EPOLLIN | EPOLLHUP | EPOLLERR); i++) {
                 n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
