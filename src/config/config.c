@@ -3,10 +3,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "basic/buffer.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "basic/number.h"
@@ -16,8 +15,10 @@
 #include "format/toml.h"
 
 #define CONFIG_FILE_MAX (4 * MIB)
-#define CONFIG_TEXT_MAX (1 * MIB)
 #define RUNTIMES_MAX 64
+#define DROP_IN_DEPTH_MAX 8
+#define STOP_TIMEOUT_MIN_SEC 30
+#define MESSAGE_SIZE_DEFAULT (80 * MIB)
 /* Smaller values would end a log within its first record. */
 #define LOG_SIZE_MIN 8192
 #define RUNTIMES_TABLE "crio.runtime.runtimes"
@@ -26,12 +27,17 @@ static void *field_of(const Config *c, const ConfigKey *k) {
         return (char *) c + k->offset;
 }
 
+/* All but its name. */
+static void runtime_reset(ConfigRuntime *r) {
+        free(TAKE_PTR(r->runtime_path));
+        free(TAKE_PTR(r->runtime_type));
+        free(TAKE_PTR(r->runtime_root));
+        strv_free(TAKE_PTR(r->allowed_annotations));
+}
+
 static void runtime_done(ConfigRuntime *r) {
         free(r->name);
-        free(r->runtime_path);
-        free(r->runtime_type);
-        free(r->runtime_root);
-        strv_free(r->allowed_annotations);
+        runtime_reset(r);
 }
 
 Config *config_free(Config *c) {
@@ -126,15 +132,44 @@ static int read_string(const char *file, const TomlValue *v, char **ret, Error *
         return str_replace(ret, v->text);
 }
 
+/* An empty value of these means what was there before. */
+static bool is_kept(const ConfigKey *k, const TomlValue *v) {
+        return v->type == TOML_STRING && v->size == 0 && streq(k->table, "crio") &&
+                        (streq(k->name, "root") || streq(k->name, "runroot") ||
+                         streq(k->name, "storage_driver"));
+}
+
+/* Adds to the list, where each item stands once, at its last place. */
+static int accumulate(const char *file, const TomlValue *v, char ***list, Error *error) {
+        _cleanup_strv_ char **added = NULL, **all = new0(char *, 1);
+        int r;
+
+        r = all ? read_strings(file, v, &added, error) : -ENOMEM;
+        STRV_FOREACH(s, *list)
+                if (r >= 0 && !strv_contains(added, *s))
+                        r = strv_extend(&all, *s);
+        STRV_FOREACH(s, added)
+                if (r >= 0 && !strv_contains((char *const *) s + 1, *s))
+                        r = strv_extend(&all, *s);
+        if (r < 0)
+                return r;
+        strv_free(*list);
+        *list = TAKE_PTR(all);
+        return 0;
+}
+
 static int read_key(Config *c, const char *file, const ConfigKey *k, const TomlValue *v, Error *error) {
         void *field = field_of(c, k);
 
+        if (is_kept(k, v))
+                return 0;
         switch (k->type) {
         case CONFIG_STRING:
         case CONFIG_DURATION:
                 return read_string(file, v, field, error);
         case CONFIG_STRINGS:
-                return read_strings(file, v, field, error);
+                return streq(k->name, "storage_option") ? accumulate(file, v, field, error) :
+                                                          read_strings(file, v, field, error);
         case CONFIG_BOOLEAN:
                 if (v->type != TOML_BOOLEAN)
                         return expected(error, file, v, "true or false");
@@ -191,6 +226,7 @@ static ConfigRuntime *runtime_get(Config *c, const char *name) {
         return larger[c->n_runtimes].name ? &larger[c->n_runtimes++] : NULL;
 }
 
+/* A later file replaces the whole handler. */
 static int read_runtime(Config *c, const char *file, const TomlValue *table, Error *error) {
         ConfigRuntime *runtime;
         int r = 0;
@@ -200,6 +236,7 @@ static int read_runtime(Config *c, const char *file, const TomlValue *table, Err
         runtime = runtime_get(c, table->key);
         if (!runtime)
                 return -ENOMEM;
+        runtime_reset(runtime);
 
         for (size_t i = 0; i < table->n_items && r >= 0; i++) {
                 const TomlValue *v = table->items[i];
@@ -228,7 +265,9 @@ static int read_table(Config *c, const char *file, const char *path, const TomlV
 
                 if (!below)
                         return -ENOMEM;
-                if (streq(below, RUNTIMES_TABLE) && v->type == TOML_TABLE)
+                if (streq(below, RUNTIMES_TABLE) && v->type != TOML_TABLE)
+                        r = expected(error, file, v, "a table");
+                else if (streq(below, RUNTIMES_TABLE))
                         for (size_t n = 0; n < v->n_items && r >= 0; n++)
                                 r = read_runtime(c, file, v->items[n], error);
                 else if (k && k->offset != CONFIG_NO_FIELD)
@@ -241,7 +280,7 @@ static int read_table(Config *c, const char *file, const char *path, const TomlV
         return r;
 }
 
-static int load_file(Config *c, const char *path, bool required, Error *error) {
+static int load_file(Config *c, const char *path, bool required, bool drop_in, Error *error) {
         _cleanup_(toml_freep) TomlValue *root = NULL;
         _cleanup_free_ char *data = NULL;
         const TomlValue *table;
@@ -262,6 +301,7 @@ static int load_file(Config *c, const char *path, bool required, Error *error) {
         r = toml_parse(path, data, size, &root, error);
         if (r < 0)
                 return r;
+        log_info("Updating config from %s file: %s", drop_in ? "drop-in" : "single", path);
 
         table = toml_find(root, "crio");
         if (!table)
@@ -310,7 +350,7 @@ int config_set(Config *c, const ConfigKey *k, const char *value, Error *error) {
                        0;
 }
 
-static int list_drop_ins(const char *dir, char ***ret, Error *error) {
+static int list_names(const char *dir, char ***ret, Error *error) {
         _cleanup_strv_ char **l = new0(char *, 1);
         struct dirent *de;
         DIR *d;
@@ -322,8 +362,8 @@ static int list_drop_ins(const char *dir, char ***ret, Error *error) {
         if (!d && errno != ENOENT)
                 return error_set(error, -errno, STATUS_INVALID_ARGUMENT, "read configuration %s: %m", dir);
         while (d && r >= 0 && (de = readdir(d)))
-                if (de->d_name[0] != '.' && endswith(de->d_name, ".conf"))
-                        r = strv_consume(&l, path_join(dir, de->d_name));
+                if (!streq(de->d_name, ".") && !streq(de->d_name, ".."))
+                        r = strv_extend(&l, de->d_name);
         if (d)
                 (void) closedir(d);
         if (r < 0)
@@ -333,18 +373,51 @@ static int list_drop_ins(const char *dir, char ***ret, Error *error) {
         return 0;
 }
 
-int config_load(Config *c, const char *path, bool required, const char *drop_dir, Error *error) {
-        _cleanup_strv_ char **files = NULL;
+static int load_directory(Config *c, const char *dir, unsigned depth, Error *error);
+
+static int load_drop_in(Config *c, const char *dir, const char *name, unsigned depth, Error *error) {
+        _cleanup_free_ char *path = path_join(dir, name);
+        struct stat st;
         int r;
 
-        r = load_file(c, path, required, error);
-        if (r >= 0 && drop_dir)
-                r = list_drop_ins(drop_dir, &files, error);
-        STRV_FOREACH(f, files) {
-                if (r < 0)
-                        break;
-                r = load_file(c, *f, true, error);
-        }
+        if (!path)
+                return -ENOMEM;
+        if (lstat(path, &st) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (S_ISDIR(st.st_mode))
+                return load_directory(c, path, depth + 1, error);
+        if (!S_ISREG(st.st_mode) && (!S_ISLNK(st.st_mode) || stat(path, &st) < 0 || !S_ISREG(st.st_mode)))
+                return 0;
+        return load_file(c, path, true, true, error);
+}
+
+/* As upstream walks it: by name, whatever the ending, into directories as they come. */
+static int load_directory(Config *c, const char *dir, unsigned depth, Error *error) {
+        _cleanup_strv_ char **names = NULL;
+        int r;
+
+        if (depth > DROP_IN_DEPTH_MAX)
+                return error_set(
+                                error,
+                                -ELOOP,
+                                STATUS_INVALID_ARGUMENT,
+                                "read configuration %s: more than %d directories in each other",
+                                dir,
+                                DROP_IN_DEPTH_MAX);
+        r = list_names(dir, &names, error);
+        STRV_FOREACH(name, names)
+                if (r >= 0)
+                        r = load_drop_in(c, dir, *name, depth, error);
+        return r;
+}
+
+int config_load(Config *c, const char *path, bool required, const char *drop_dir, Error *error) {
+        int r = 0;
+
+        if (!isempty(path))
+                r = load_file(c, path, required, false, error);
+        if (r >= 0 && !isempty(drop_dir))
+                r = load_directory(c, drop_dir, 0, error);
         return r;
 }
 
@@ -467,8 +540,10 @@ int config_check(Config *c, Error *error) {
                                 STATUS_INVALID_ARGUMENT,
                                 "crio.runtime.log_level: unknown level \"%s\"",
                                 c->log_level);
-        if (c->ctr_stop_timeout_sec < 30)
-                c->ctr_stop_timeout_sec = 30;
+        if (c->ctr_stop_timeout_sec < STOP_TIMEOUT_MIN_SEC || c->ctr_stop_timeout_sec > INT64_MAX)
+                c->ctr_stop_timeout_sec = STOP_TIMEOUT_MIN_SEC;
+        if (c->grpc_max_recv_msg_size == 0 || c->grpc_max_recv_msg_size > INT64_MAX)
+                c->grpc_max_recv_msg_size = MESSAGE_SIZE_DEFAULT; /* what a negative number means */
         return check_runtimes(c, error);
 }
 
@@ -479,104 +554,4 @@ const ConfigRuntime *config_find_runtime(const Config *c, const char *name) {
                 if (streq(c->runtimes[i].name, name))
                         return &c->runtimes[i];
         return NULL;
-}
-
-static int format_string(Buffer *b, const char *s) {
-        int r = buffer_addc(b, '"');
-
-        for (; *s && r >= 0; s++)
-                if (*s == '"' || *s == '\\')
-                        r = buffer_addf(b, "\\%c", *s);
-                else if ((uint8_t) *s < 0x20 || *s == 0x7f)
-                        r = buffer_addf(b, "\\u%04X", (unsigned) (uint8_t) *s);
-                else
-                        r = buffer_addc(b, *s);
-        return r < 0 ? r : buffer_addc(b, '"');
-}
-
-static int format_strings(Buffer *b, char *const *l) {
-        int r = buffer_addc(b, '[');
-
-        STRV_FOREACH(s, l) {
-                if (s != l)
-                        r = buffer_adds(b, ", ");
-                if (r >= 0)
-                        r = format_string(b, *s);
-        }
-        return r < 0 ? r : buffer_addc(b, ']');
-}
-
-static int format_key(Buffer *b, const ConfigKey *k, const void *field) {
-        switch (k->type) {
-        case CONFIG_STRING:
-        case CONFIG_DURATION:
-                return format_string(b, *(char *const *) field);
-        case CONFIG_STRINGS:
-                return format_strings(b, *(char *const *const *) field);
-        case CONFIG_BOOLEAN:
-                return buffer_adds(b, *(const bool *) field ? "true" : "false");
-        case CONFIG_INTEGER:
-                return buffer_addf(b, "%" PRIi64, *(const int64_t *) field);
-        }
-        return -EINVAL;
-}
-
-static int
-format_row(Buffer *b, const Config *c, const Config *initial, const ConfigKey *k, bool commented) {
-        _cleanup_buffer_ Buffer value = BUFFER_INIT(CONFIG_TEXT_MAX), plain = BUFFER_INIT(CONFIG_TEXT_MAX);
-        int r;
-
-        (void) format_key(&plain, k, field_of(initial, k)); /* failures stay in the buffers */
-        (void) format_key(&value, k, field_of(c, k));
-        if (plain.error < 0 || value.error < 0)
-                return -ENOMEM;
-        r = buffer_addf(b,
-                        "# %s\n%s%s = %s\n\n",
-                        k->help,
-                        commented && streq(plain.data, value.data) ? "# " : "",
-                        k->name,
-                        value.data);
-        return r;
-}
-
-static int format_runtimes(Buffer *b, const Config *c) {
-        for (size_t i = 0; i < c->n_runtimes; i++) {
-                const ConfigRuntime *runtime = &c->runtimes[i];
-
-                (void) buffer_addf(b, "[" RUNTIMES_TABLE ".%s]\n", runtime->name); /* as above */
-                (void) buffer_addf(b, "runtime_path = \"%s\"\n", strempty(runtime->runtime_path));
-                (void) buffer_addf(b, "runtime_type = \"%s\"\n", strempty(runtime->runtime_type));
-                (void) buffer_addf(b, "runtime_root = \"%s\"\n\n", strempty(runtime->runtime_root));
-        }
-        return b->error;
-}
-
-int config_format(const Config *c, bool commented, char **ret) {
-        _cleanup_(config_freep) Config *initial = NULL;
-        _cleanup_buffer_ Buffer b = BUFFER_INIT(CONFIG_TEXT_MAX);
-        const char *table = "";
-        int r;
-
-        r = config_new(&initial);
-        if (r < 0)
-                return r;
-
-        r = buffer_adds(&b,
-                        "# SPDX-License-Identifier: Apache-2.0\n"
-                        "#\n"
-                        "# Configuration of crio. What is commented out is the default. Files in crio.conf.d/ are read after this\n"
-                        "# one, in the order of their names, and win. Keys of CRI-O that are not listed here are accepted and\n"
-                        "# named once at start as without effect.\n\n");
-        for (const ConfigKey *k = config_keys; k->name && r >= 0; k++) {
-                if (k->offset == CONFIG_NO_FIELD)
-                        continue;
-                if (!streq(table, k->table))
-                        r = buffer_addf(&b, "[%s]\n\n", k->table);
-                table = k->table;
-                if (r >= 0)
-                        r = format_row(&b, c, initial, k, commented);
-        }
-        if (r >= 0)
-                r = format_runtimes(&b, c);
-        return r < 0 ? r : buffer_take(&b, ret);
 }

@@ -60,8 +60,11 @@ DEFINE_CLEANUP(Config *, config_free);
 
 /**
  * config_load() - read a file and its drop-in directory over what is there
- * @path:      main file; a missing one is fine unless @required
- * @drop_dir:  its *.conf in the order of their names; NULL or missing: none
+ * @path:      main file; a missing one is fine unless @required; "" or NULL: none
+ * @drop_dir:  every file below it, in the order of their names; "", NULL or missing: none
+ *
+ * Lists are replaced as a whole, and so are runtime handlers; storage_option grows. Unknown keys and those
+ * without an effect go to without_effect. Source: crio.conf(5), crio.conf.d(5).
  *
  * Return: 0, or negative errno with a text "FILE:LINE:COLUMN: KEY: …".
  */

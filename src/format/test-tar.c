@@ -330,7 +330,7 @@ static void test_limits(void) {
 
 /* What the stream says goes on unchanged. */
 static void test_stream_fails(void) {
-        _cleanup_buffer_ Buffer b = BUFFER_INIT(TEST_TAR_MAX), raw = BUFFER_INIT(TEST_TAR_MAX);
+        _cleanup_buffer_ Buffer b = BUFFER_INIT(TEST_TAR_MAX);
         Reader r = { .raw = BUFFER_INIT(TEST_TAR_MAX) };
         Tar t;
 
