@@ -378,7 +378,6 @@ static int load_directory(Config *c, const char *dir, unsigned depth, Error *err
 static int load_drop_in(Config *c, const char *dir, const char *name, unsigned depth, Error *error) {
         _cleanup_free_ char *path = path_join(dir, name);
         struct stat st;
-        int r;
 
         if (!path)
                 return -ENOMEM;
