@@ -4,6 +4,9 @@
 #include <stdio.h>
 
 #define BUFFER_SIZE_MIN 64
+/* From here on malloc() takes a mapping of its own, which goes back to the kernel when it is freed; a small
+ * block that grows would stay in the heap and keep it large for ever. */
+#define BUFFER_SIZE_MAPPED (256 * KIB)
 
 void buffer_done(Buffer *b) {
         free(b->data);
@@ -14,6 +17,20 @@ static int buffer_fail(Buffer *b, int r) {
         if (b->error == 0)
                 b->error = r;
         return b->error;
+}
+
+static char *resize(const Buffer *b, size_t size) {
+        char *data;
+
+        if (size < BUFFER_SIZE_MAPPED || b->allocated >= BUFFER_SIZE_MAPPED)
+                return realloc(b->data, size);
+        data = malloc(size);
+        if (!data)
+                return NULL;
+        if (b->size > 0)
+                memcpy(data, b->data, b->size);
+        free(b->data);
+        return data;
 }
 
 int buffer_reserve(Buffer *b, size_t size, void **ret) {
@@ -28,7 +45,7 @@ int buffer_reserve(Buffer *b, size_t size, void **ret) {
         need = b->size + size + 1;
         if (need > b->allocated) {
                 allocate = MAX(need, MAX(b->allocated + b->allocated / 2, (size_t) BUFFER_SIZE_MIN));
-                data = realloc(b->data, allocate);
+                data = resize(b, allocate);
                 if (!data)
                         return buffer_fail(b, -ENOMEM);
                 b->data = data;

@@ -129,7 +129,7 @@ const ConfigKey config_keys[] = {
           CONFIG_INTEGER,
           "83886080",
           FIELD(grpc_max_recv_msg_size),
-          "Bytes of one request." },
+          "Bytes of one request; this build never takes more than 16 MiB." },
         { "crio.runtime",
           "default_runtime",
           CONFIG_STRING,

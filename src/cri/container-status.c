@@ -131,10 +131,7 @@ HANDLER(handle_stream_containers) {
                 reply.n_containers = 1;
                 r = request_send(call, &reply.base);
         }
-        if (r < 0)
-                grpc_call_fail(call, r, NULL);
-        else
-                grpc_call_finish(call);
+        grpc_call_finish(call, r);
 }
 
 static void add_mounts(Arena *a, const Container *c, Runtime__V1__ContainerStatus *s) {

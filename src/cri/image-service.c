@@ -183,10 +183,7 @@ HANDLER(handle_stream_images) {
                 reply.n_images = 1;
                 r = request_send(call, &reply.base);
         }
-        if (r < 0)
-                grpc_call_fail(call, r, NULL);
-        else
-                grpc_call_finish(call);
+        grpc_call_finish(call, r);
 }
 
 /* A document of the image as JSON, or NULL when it cannot be read. */

@@ -299,10 +299,7 @@ HANDLER(handle_stream_pod_sandboxes) {
                 reply.n_pod_sandboxes = 1;
                 r = request_send(call, &reply.base);
         }
-        if (r < 0)
-                grpc_call_fail(call, r, NULL);
-        else
-                grpc_call_finish(call);
+        grpc_call_finish(call, r);
 }
 
 /* The kubelet changes the control group of the pod itself. */

@@ -234,10 +234,7 @@ HANDLER(handle_stream_container_stats) {
                 reply.n_container_stats = 1;
                 r = request_send(call, &reply.base);
         }
-        if (r < 0)
-                grpc_call_fail(call, r, NULL);
-        else
-                grpc_call_finish(call);
+        grpc_call_finish(call, r);
 }
 
 /* Columns of /proc/net/dev behind the name. */
@@ -441,8 +438,5 @@ HANDLER(handle_stream_pod_sandbox_stats) {
                 reply.n_pod_sandbox_stats = 1;
                 r = request_send(call, &reply.base);
         }
-        if (r < 0)
-                grpc_call_fail(call, r, NULL);
-        else
-                grpc_call_finish(call);
+        grpc_call_finish(call, r);
 }

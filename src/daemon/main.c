@@ -5,7 +5,7 @@
  */
 
 #include <fcntl.h>
-#include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -30,6 +30,9 @@
 #define LISTEN_BACKLOG 4096
 /* How long calls that run may still take when we are asked to end. */
 #define DRAIN_TIMEOUT_USEC (10 * USEC_PER_SEC)
+/* Blocks from here on go back to the kernel when they are freed; without a limit that is said, the one of
+ * malloc grows with the largest message. */
+#define LARGE_BLOCK (256 * KIB)
 #define DRAIN_LOOK_USEC (20 * USEC_PER_MSEC)
 
 typedef struct Daemon {
@@ -103,7 +106,7 @@ static int on_drain_timer(sd_event_source *source, uint64_t usec, void *userdata
         Daemon *d = userdata;
         int r;
 
-        if ((!d->server || grpc_server_get_n_calls(d->server) == 0) || usec >= d->drain_deadline_usec)
+        if (!d->server || grpc_server_is_drained(d->server) || usec >= d->drain_deadline_usec)
                 return sd_event_exit(d->event, 0);
         r = sd_event_source_set_time(source, usec + DRAIN_LOOK_USEC);
         if (r >= 0)
@@ -166,7 +169,7 @@ static void on_started(Manager *m, int r, const Error *error, void *userdata) {
                 .methods = cri_methods,
                 .userdata = m,
                 .http1 = inspect_handle,
-                .message_max = d->config->grpc_max_recv_msg_size,
+                .message_max = MIN(d->config->grpc_max_recv_msg_size, (uint64_t) GRPC_MESSAGE_MAX),
         };
 
         if (r >= 0)
@@ -223,6 +226,7 @@ int main(int argc, char **argv) {
         log_open();
         fault_init();
         (void) umask(0022);
+        (void) mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK); /* only costs memory otherwise */
         r = cli_parse(argc, argv, &cli, &error);
         if (r >= 0)
                 r = cli.command == CLI_DAEMON ? run_daemon(&cli, &error) : cli_run(&cli, &error);

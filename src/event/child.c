@@ -19,6 +19,9 @@
 #define READ_CHUNK (64 * KIB)
 /* Where the first descriptor of the caller lands in the child. */
 #define CHILD_FIRST_FD 3
+/* Of one pipe, before the loop looks at others: one that is filled as fast as we read must not hold it. More
+ * than a pipe holds, so that nothing is missed when the child has ended. */
+#define READS_PER_WAKEUP 32
 #define TIMEOUT_ACCURACY_USEC (10 * USEC_PER_MSEC)
 
 extern char **environ;
@@ -59,10 +62,12 @@ static int pipe_discard(ChildPipe *p) {
         char scratch[4 * KIB];
         ssize_t n;
 
-        do
+        for (unsigned i = 0; i < READS_PER_WAKEUP; i++) {
                 n = read(p->fd, scratch, sizeof(scratch));
-        while (n > 0 || (n < 0 && errno == EINTR));
-        if (n < 0 && errno == EAGAIN)
+                if (n == 0 || (n < 0 && errno != EINTR))
+                        break;
+        }
+        if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
                 return -EAGAIN;
         pipe_close(p);
         return 0;
@@ -70,10 +75,12 @@ static int pipe_discard(ChildPipe *p) {
 
 /* Reads what is there. -EAGAIN: more may come; 0: the end. */
 static int pipe_drain(Child *c, ChildPipe *p) {
-        while (p->fd >= 0) {
+        for (unsigned i = 0; p->fd >= 0; i++) {
                 void *to;
                 ssize_t n;
 
+                if (i == READS_PER_WAKEUP)
+                        return -EAGAIN;
                 if (p->keep_head && p->data.size == p->data.max)
                         return pipe_discard(p);
                 if (p->keep_tail && p->data.size > p->data.max / 2)

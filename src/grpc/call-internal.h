@@ -27,7 +27,9 @@ struct GrpcCall {
         uint64_t start_usec, timeout_usec;
         bool post, content_type, encoded, oversized;
 
+        size_t headers_size; /* received so far */
         Buffer in, out;
+        size_t n_sent; /* bytes of out that the session has taken */
         Status status;
         char *message; /* percent-encoded, may be NULL */
         bool dispatched, responded, ended, deferred;
@@ -56,6 +58,12 @@ int grpc_timeout_parse(const char *value, uint64_t *ret_usec);
 GrpcServer *grpc_connection_get_server(const GrpcConnection *c);
 nghttp2_session *grpc_connection_get_session(const GrpcConnection *c);
 
+/* Counts @delta bytes that wait for the client or from it. */
+void grpc_connection_hold(GrpcConnection *c, ssize_t delta);
+
+/* Whether @size more bytes of answers may wait for the client. */
+bool grpc_connection_has_room(const GrpcConnection *c, size_t size);
+
 /* Takes a call off the list of its connection, before its stream counts as closed. */
 void grpc_connection_unlink_call(GrpcConnection *c, GrpcCall *call);
 
@@ -65,4 +73,5 @@ void grpc_connection_schedule_send(GrpcConnection *c);
 /* Borrowed; and how many calls are unanswered (@n: 1 or -1), which a drain waits for. */
 const GrpcServerOptions *grpc_server_get_options(const GrpcServer *s);
 sd_event *grpc_server_get_event(const GrpcServer *s);
-void grpc_server_count_calls(GrpcServer *s, int n);
+/* Counts what all connections hold; closes the greediest one when that is too much. */
+void grpc_server_hold(GrpcServer *s, ssize_t delta);

@@ -126,17 +126,20 @@ call_on_read(nghttp2_session *session,
              nghttp2_data_source *source,
              void *userdata) {
         GrpcCall *call = source->ptr;
-        size_t n = MIN(length, call->out.size);
+        size_t n = MIN(length, call->out.size - call->n_sent);
         char status[DECIMAL_MAX];
         nghttp2_nv trailers[2];
         size_t n_trailers = 0;
 
         if (n > 0) {
-                memcpy(data, call->out.data, n);
-                buffer_consume(&call->out, n);
+                memcpy(data, call->out.data + call->n_sent, n);
+                call->n_sent += n;
+                grpc_connection_hold(call->connection, -(ssize_t) n);
         }
-        if (call->out.size > 0)
+        if (call->n_sent < call->out.size)
                 return (ssize_t) n;
+        buffer_reset(&call->out);
+        call->n_sent = 0;
         if (!call->ended) {
                 call->deferred = n == 0;
                 return n == 0 ? NGHTTP2_ERR_DEFERRED : (ssize_t) n;
@@ -234,16 +237,21 @@ static int call_add_message(GrpcCall *call, const void *data, size_t size) {
                                              (uint8_t) (size >> 16),
                                              (uint8_t) (size >> 8),
                                              (uint8_t) size };
-        const GrpcServerOptions *options =
-                        grpc_server_get_options(grpc_connection_get_server(call->connection));
         int r;
 
-        if (size > options->message_max)
+        if (size > GRPC_MESSAGE_MAX)
                 return -E2BIG;
-        if (call->out.size + size + GRPC_PREFIX_SIZE > call->out.max)
+        buffer_consume(&call->out, call->n_sent);
+        call->n_sent = 0;
+        if (call->out.size + size + GRPC_PREFIX_SIZE > call->out.max ||
+            !grpc_connection_has_room(call->connection, size + GRPC_PREFIX_SIZE))
                 return -ENOBUFS;
         r = buffer_add(&call->out, prefix, sizeof(prefix));
-        return r < 0 ? r : buffer_add(&call->out, data, size);
+        if (r >= 0)
+                r = buffer_add(&call->out, data, size);
+        if (r >= 0)
+                grpc_connection_hold(call->connection, (ssize_t) (size + GRPC_PREFIX_SIZE));
+        return r;
 }
 
 int grpc_call_send(GrpcCall *call, const void *data, size_t size) {
@@ -269,7 +277,8 @@ void grpc_call_reply(GrpcCall *call, const void *data, size_t size) {
                                 &error,
                                 r,
                                 STATUS_RESOURCE_EXHAUSTED,
-                                "answer of %zu bytes is larger than a message may be",
+                                r == -ENOBUFS ? "answer of %zu bytes: the client does not read earlier ones" :
+                                                "answer of %zu bytes is larger than a message may be",
                                 size);
                 grpc_call_fail(call, r, &error);
                 return;
@@ -277,8 +286,20 @@ void grpc_call_reply(GrpcCall *call, const void *data, size_t size) {
         call_end(call, STATUS_OK, NULL);
 }
 
-void grpc_call_finish(GrpcCall *call) {
-        call_end(call, STATUS_OK, NULL);
+void grpc_call_finish(GrpcCall *call, int r) {
+        _cleanup_error_ Error error = ERROR_INIT;
+
+        if (r >= 0) {
+                call_end(call, STATUS_OK, NULL);
+                return;
+        }
+        if (r == -ENOBUFS || r == -E2BIG)
+                (void) error_set(
+                                &error,
+                                r,
+                                STATUS_RESOURCE_EXHAUSTED,
+                                "the client does not read what was sent, or an item is larger than a message");
+        grpc_call_fail(call, r, &error);
 }
 
 void grpc_call_fail(GrpcCall *call, int r, const Error *error) {
@@ -330,8 +351,8 @@ static int call_check(GrpcCall *call, Error *error) {
                                 error,
                                 -E2BIG,
                                 STATUS_RESOURCE_EXHAUSTED,
-                                "request is larger than %zu bytes",
-                                call->in.max);
+                                "request is larger than the %zu bytes that a message may have",
+                                call->in.max - GRPC_PREFIX_SIZE);
         if (call->in.size < GRPC_PREFIX_SIZE)
                 return error_set(error, -EBADMSG, STATUS_INTERNAL, "request has no message");
         if (p[0] != 0) {

@@ -33,8 +33,9 @@ void grpc_call_reply(GrpcCall *call, const void *data, size_t size);
  * -E2BIG. */
 int grpc_call_send(GrpcCall *call, const void *data, size_t size);
 
-/* Ends a streaming call with status OK. The call is gone afterwards. */
-void grpc_call_finish(GrpcCall *call);
+/* Ends a streaming call, with status OK or for a failure of grpc_call_send(). The call is gone afterwards.
+ */
+void grpc_call_finish(GrpcCall *call, int r);
 
 /* The one place that makes a status out of a failure (negative errno and Error). The call is gone
  * afterwards. */

@@ -21,6 +21,8 @@
 #define OUTBOUND_ACK_MAX 256
 /* Reads of one connection before the loop looks at the others. */
 #define READS_PER_WAKEUP 8
+/* What a header costs beside its name and value, RFC 9113, 6.5.2. */
+#define HEADER_OVERHEAD 32
 
 struct GrpcConnection {
         GrpcServer *server;
@@ -30,8 +32,9 @@ struct GrpcConnection {
         nghttp2_session *session;
         GrpcCall *calls;
         size_t buffered; /* of requests that are not complete */
+        size_t held;     /* the same, and answers that the client has not read */
         Buffer out;
-        bool in_session, failed;
+        bool failed;
 };
 
 GrpcServer *grpc_connection_get_server(const GrpcConnection *c) {
@@ -40,6 +43,30 @@ GrpcServer *grpc_connection_get_server(const GrpcConnection *c) {
 
 nghttp2_session *grpc_connection_get_session(const GrpcConnection *c) {
         return c->session;
+}
+
+void grpc_connection_hold(GrpcConnection *c, ssize_t delta) {
+        c->held += (size_t) delta;
+        grpc_server_hold(c->server, delta);
+}
+
+bool grpc_connection_has_room(const GrpcConnection *c, size_t size) {
+        return size <= GRPC_QUEUED_MAX && c->held - c->buffered <= GRPC_QUEUED_MAX - size;
+}
+
+size_t grpc_connection_get_held(const GrpcConnection *c) {
+        return c->held;
+}
+
+void grpc_connection_abort(GrpcConnection *c) {
+        c->failed = true;
+        grpc_connection_schedule_send(c);
+}
+
+/* The request of a call is complete or not wanted any more. */
+static void forget_request(GrpcConnection *c, size_t size) {
+        c->buffered -= size;
+        grpc_connection_hold(c, -(ssize_t) size);
 }
 
 void grpc_connection_unlink_call(GrpcConnection *c, GrpcCall *call) {
@@ -51,8 +78,8 @@ void grpc_connection_unlink_call(GrpcConnection *c, GrpcCall *call) {
                 call->next->previous = call->previous;
         call->next = call->previous = NULL;
         if (!call->dispatched)
-                c->buffered -= call->in.size;
-        grpc_server_count_calls(c->server, -1);
+                forget_request(c, call->in.size);
+        grpc_connection_hold(c, -(ssize_t) (call->out.size - call->n_sent));
 }
 
 GrpcConnection *grpc_connection_free(GrpcConnection *c) {
@@ -105,15 +132,16 @@ static int connection_send(GrpcConnection *c) {
 
 static int connection_on_send(sd_event_source *source, void *userdata) {
         GrpcConnection *c = userdata;
+        bool over;
         int r;
 
-        c->in_session = true;
         r = connection_send(c);
-        c->in_session = false;
+        over = c->failed ||
+                        (r == 0 && !nghttp2_session_want_read(c->session) &&
+                         !nghttp2_session_want_write(c->session));
         if (r >= 0)
                 r = sd_event_source_set_io_events(c->io_source, r > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
-        if (r < 0 || c->failed ||
-            (!nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session)))
+        if (r < 0 || over)
                 connection_close(c);
         return 0;
 }
@@ -134,10 +162,8 @@ static int connection_on_io(sd_event_source *source, int fd, uint32_t revents, v
                 n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
                 if (n <= 0)
                         break;
-                c->in_session = true;
                 if (nghttp2_session_mem_recv(c->session, data, (size_t) n) != n)
                         c->failed = true; /* what the session wants to say about it is still sent */
-                c->in_session = false;
                 if (c->failed || (size_t) n < sizeof(data))
                         break;
         }
@@ -162,7 +188,6 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         if (call->next)
                 call->next->previous = call;
         c->calls = call;
-        grpc_server_count_calls(c->server, 1);
         return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call);
 }
 
@@ -188,6 +213,9 @@ on_header(nghttp2_session *session,
 
         if (!call || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
                 return 0;
+        call->headers_size += name_size + value_size + HEADER_OVERHEAD;
+        if (call->headers_size > GRPC_HEADERS_MAX)
+                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* ends this call only */
 
         if (streq(n, ":path")) {
                 if (str_replace(&call->path, v) < 0)
@@ -226,7 +254,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 
         if (!call->post || !call->content_type)
                 return reject(session, frame->hd.stream_id, call->post ? "415" : "405");
-        c->buffered -= call->in.size;
+        forget_request(c, call->in.size);
         grpc_call_dispatch(call);
         return 0;
 }
@@ -244,12 +272,13 @@ on_data(nghttp2_session *session,
         if (!call || call->dispatched || call->oversized)
                 return 0;
         if (c->buffered + size > GRPC_BUFFERED_MAX || buffer_add(&call->in, data, size) < 0) {
-                c->buffered -= call->in.size;
-                buffer_reset(&call->in);
+                forget_request(c, call->in.size);
+                buffer_done(&call->in);
                 call->oversized = true;
                 return 0;
         }
         c->buffered += size;
+        grpc_connection_hold(c, (ssize_t) size);
         return 0;
 }
 
@@ -330,8 +359,13 @@ int grpc_connection_new(GrpcServer *s, int fd, GrpcConnectionClosed on_closed, G
 }
 
 void grpc_connection_drain(GrpcConnection *c) {
-        (void) nghttp2_session_terminate_session(
+        /* Without memory it is closed at exit. */
+        (void) nghttp2_submit_goaway(
                         c->session,
-                        NGHTTP2_NO_ERROR); /* without memory: closed at exit */
+                        NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(c->session),
+                        NGHTTP2_NO_ERROR,
+                        NULL,
+                        0);
         grpc_connection_schedule_send(c);
 }

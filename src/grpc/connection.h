@@ -18,5 +18,11 @@ int grpc_connection_new(GrpcServer *s, int fd, GrpcConnectionClosed on_closed, G
 GrpcConnection *grpc_connection_free(GrpcConnection *c);
 DEFINE_CLEANUP(GrpcConnection *, grpc_connection_free);
 
-/* GOAWAY after the calls that run. */
+/* GOAWAY; closes after the calls that run have been answered and read. */
 void grpc_connection_drain(GrpcConnection *c);
+
+/* Bytes that wait for the client or from it. */
+size_t grpc_connection_get_held(const GrpcConnection *c);
+
+/* Closes it, from the loop. */
+void grpc_connection_abort(GrpcConnection *c);

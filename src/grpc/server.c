@@ -7,6 +7,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/log.h"
 #include "grpc/call-internal.h"
@@ -17,7 +18,10 @@
 #define PREFACE "PRI"
 #define PREFACE_SIZE 3
 /* A client that says nothing for so long after it connected is let go. */
-#define SNIFF_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define SNIFF_TIMEOUT_USEC (5 * USEC_PER_SEC)
+/* How long, when we end, one that has just connected may take to say its first words: what it sends is then
+ * not lost but told to come again. */
+#define DRAIN_SNIFF_USEC (250 * USEC_PER_MSEC)
 
 /* A connection of which we do not know yet what it speaks, or which one it became. */
 typedef struct Peer {
@@ -35,8 +39,8 @@ struct GrpcServer {
         GrpcServerOptions options;
         Http1 *http1;
         Peer *peers;
-        size_t n_peers, n_calls;
-        bool draining;
+        size_t n_peers, held;
+        uint64_t drain_usec; /* since when; 0: it serves */
 };
 
 const GrpcServerOptions *grpc_server_get_options(const GrpcServer *s) {
@@ -47,12 +51,22 @@ sd_event *grpc_server_get_event(const GrpcServer *s) {
         return s->event;
 }
 
-void grpc_server_count_calls(GrpcServer *s, int n) {
-        s->n_calls += (size_t) n;
-}
+void grpc_server_hold(GrpcServer *s, ssize_t delta) {
+        Peer *greediest = NULL;
 
-size_t grpc_server_get_n_calls(const GrpcServer *s) {
-        return s->n_calls;
+        s->held += (size_t) delta;
+        if (delta < 0 || s->held <= GRPC_HELD_MAX)
+                return;
+        for (Peer *p = s->peers; p; p = p->next)
+                if (p->connection &&
+                    (!greediest ||
+                     grpc_connection_get_held(p->connection) >
+                                     grpc_connection_get_held(greediest->connection)))
+                        greediest = p;
+        if (!greediest)
+                return;
+        log_warning("grpc: clients hold %zu bytes, closing the connection that holds most", s->held);
+        grpc_connection_abort(greediest->connection);
 }
 
 static Peer *peer_free(Peer *p) {
@@ -92,15 +106,18 @@ static int peer_on_sniff(sd_event_source *source, int fd, uint32_t revents, void
         n = recv(fd, first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
-        if (n > 0 && memcmp(first, PREFACE, (size_t) n) == 0 && n < PREFACE_SIZE)
-                return 0; /* could still be either; the timer ends it */
+        if (n > 0 && memcmp(first, PREFACE, (size_t) n) == 0 && n < PREFACE_SIZE &&
+            !(revents & (EPOLLHUP | EPOLLRDHUP)))
+                return 0; /* could still be either; the next byte or the timer ends it */
 
         p->sniff_source = sd_event_source_disable_unref(p->sniff_source);
         p->timeout_source = sd_event_source_disable_unref(p->timeout_source);
-        if (n > 0 && memcmp(first, PREFACE, (size_t) n) == 0) {
+        if (n == PREFACE_SIZE && memcmp(first, PREFACE, PREFACE_SIZE) == 0) {
                 r = grpc_connection_new(s, TAKE_FD(p->fd), server_on_connection_closed, &p->connection);
                 if (r < 0)
                         log_warning("grpc: connection: %s, closing it", STRERROR(r));
+                else if (s->drain_usec > 0)
+                        grpc_connection_drain(p->connection);
         } else if (n > 0 && s->http1)
                 http1_add(s->http1, TAKE_FD(p->fd));
         if (!p->connection)
@@ -127,7 +144,14 @@ static int peer_new(GrpcServer *s, int fd) {
         s->peers = p;
         s->n_peers++;
 
-        r = sd_event_add_io(s->event, &p->sniff_source, fd, EPOLLIN, peer_on_sniff, p);
+        /* By edges: bytes that are peeked at and stay would wake us for ever. */
+        r =
+                        sd_event_add_io(s->event,
+                                        &p->sniff_source,
+                                        fd,
+                                        EPOLLIN | EPOLLRDHUP | EPOLLET,
+                                        peer_on_sniff,
+                                        p);
         if (r >= 0)
                 r = sd_event_add_time_relative(
                                 s->event,
@@ -201,9 +225,16 @@ GrpcServer *grpc_server_free(GrpcServer *s) {
 }
 
 void grpc_server_drain(GrpcServer *s) {
-        s->draining = true;
+        s->drain_usec = now_usec();
         s->listen_source = sd_event_source_disable_unref(s->listen_source);
         for (Peer *p = s->peers; p; p = p->next)
                 if (p->connection)
                         grpc_connection_drain(p->connection);
+}
+
+bool grpc_server_is_drained(const GrpcServer *s) {
+        for (const Peer *p = s->peers; p; p = p->next)
+                if (p->connection || now_usec() < s->drain_usec + DRAIN_SNIFF_USEC)
+                        return false;
+        return true;
 }

@@ -23,7 +23,10 @@ typedef struct Http1Reply Http1Reply;
 #define GRPC_STREAMS_MAX 512           /* concurrent calls of one connection */
 #define GRPC_BUFFERED_MAX (64 * MIB)   /* requests that are not complete yet, of one connection */
 #define GRPC_SEND_QUEUE_MAX (32 * MIB) /* answers of one call that the client has not read yet */
-#define GRPC_HEADERS_MAX (16 * KIB)
+#define GRPC_QUEUED_MAX (64 * MIB)     /* the same of all calls of one connection */
+#define GRPC_HELD_MAX                                                                                       \
+        (256 * MIB) /* all of this, of all connections; beyond it the greediest one is closed */
+#define GRPC_HEADERS_MAX (16 * KIB)       /* of one call, counted as in RFC 9113, 6.5.2 */
 #define GRPC_STATUS_MESSAGE_MAX (8 * KIB) /* percent-encoded */
 
 typedef struct GrpcMethod {
@@ -49,7 +52,7 @@ typedef struct GrpcServerOptions {
         void *userdata;            /* for all handlers */
         GrpcObserver observer;     /* may be NULL */
         Http1Handler http1;        /* NULL: HTTP/1.1 connections are closed */
-        size_t message_max;        /* 0: GRPC_MESSAGE_MAX */
+        size_t message_max;        /* of a request; 0: GRPC_MESSAGE_MAX */
 } GrpcServerOptions;
 
 /**
@@ -64,9 +67,10 @@ int grpc_server_new(sd_event *event, int listen_fd, const GrpcServerOptions *opt
 GrpcServer *grpc_server_free(GrpcServer *s);
 DEFINE_CLEANUP(GrpcServer *, grpc_server_free);
 
-/* Takes no new connections and says GOAWAY on the others; calls that run are still answered. The listening
- * socket stays open, its queue is for our successor. */
+/* Takes no new connections and says GOAWAY on the others; calls that run are still answered, and each
+ * connection closes when its clients have read everything. The listening socket stays open, its queue is for
+ * our successor. */
 void grpc_server_drain(GrpcServer *s);
 
-/* Number of calls that are not answered yet. */
-size_t grpc_server_get_n_calls(const GrpcServer *s);
+/* Whether, after a drain, nobody waits for anything any more. */
+bool grpc_server_is_drained(const GrpcServer *s);
