@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "basic/clock.h"
+#include "basic/fault.h"
 #include "basic/hashmap.h"
 #include "basic/log.h"
 #include "basic/number.h"
@@ -547,6 +548,14 @@ uint64_t systemd_get_n_calls(const Systemd *s) {
         return s->n_calls;
 }
 
+/* Tests count what PID 1 is asked. */
+static void call_note(const SystemdCall *c, const char *member) {
+        _cleanup_free_ char *line = str_join("systemd ", member, " ", c->name, NULL);
+
+        if (line)
+                fault_note(line);
+}
+
 static int call_send(SystemdCall *c, sd_bus_message *m, sd_bus_message_handler_t on_reply, Error *error) {
         int r;
 
@@ -560,6 +569,8 @@ static int call_send(SystemdCall *c, sd_bus_message *m, sd_bus_message_handler_t
                                 c->name,
                                 STRERROR(r));
         c->systemd->n_calls++;
+        if (fault_get_directory())
+                call_note(c, sd_bus_message_get_member(m));
         return 0;
 }
 

@@ -57,7 +57,7 @@ class Faults:
         open(f"{self.directory}/trace", "w").close()
 
     def traced(self):
-        """What was passed since trace(): points, and lines "operation NAME: STEPS"."""
+        """What was passed since trace(): points, lines "operation NAME: STEPS" and "systemd METHOD UNIT" (calls of PID 1)."""
         with open(f"{self.directory}/trace") as f:
             return f.read().splitlines()
 

@@ -168,7 +168,7 @@ def trace_life(node, faults, **options):
         life.check(call)
         traced = faults.traced()
         node.operations |= {l[len("operation "):] for l in traced if l.startswith("operation ")}
-        points[call] = list(dict.fromkeys(p for p in traced if ":" in p and not p.startswith(("operation ", "iod/"))))
+        points[call] = list(dict.fromkeys(p for p in traced if ":" in p and not p.startswith(("operation ", "systemd ", "iod/"))))
     node.passed |= {p for all in points.values() for p in all}
     return points
 
@@ -293,7 +293,7 @@ def twice(node, first, call, trials):
         retry(node, life, call)
         at = traced.index(first.split(" ", 1)[1])
         new = [p for p in dict.fromkeys(traced[at + 1 :]) if p not in traced[: at + 1]]
-        points.extend(p for p in new if not p.startswith(("operation ", "iod/")))
+        points.extend(p for p in new if not p.startswith(("operation ", "systemd ", "iod/")))
 
     def die(life, point):
         life.until(call)
