@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Http1: HTTP/1.1 connections of a GrpcServer, served by libmicrohttpd inside our loop. For grpc/ only.
+ * Http1: HTTP/1.1 connections of a GrpcServer, served inside our loop. For grpc/ only.
  */
 
 #include "grpc/server.h"
