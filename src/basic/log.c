@@ -2,6 +2,7 @@
 #include "basic/log.h"
 
 #include <endian.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,8 @@
 
 #define LOG_LINE_MAX 8192
 #define LOG_FIELD_MAX 256
+/* A journald that does not listen for so long stands still. */
+#define LOG_WAIT_MSEC 100
 
 static int log_level = LOG_INFO;
 static int log_journal_fd = -EBADF; /* negative: text to stderr */
@@ -103,6 +106,7 @@ static int log_journal_send(int level, const char *field, const char *value, con
 }
 
 static void log_journal(int level, const char *field, const char *value, const char *text) {
+        struct pollfd writable = { .fd = log_journal_fd, .events = POLLOUT };
         char lost[96];
         int r = 0;
 
@@ -116,6 +120,9 @@ static void log_journal(int level, const char *field, const char *value, const c
                         log_n_lost = 0;
         }
         if (r >= 0)
+                r = log_journal_send(level, field, value, text);
+        /* Full for a moment: wait, but only once, and for the others not at all. */
+        if (r == -EAGAIN && log_n_lost == 0 && poll(&writable, 1, LOG_WAIT_MSEC) > 0)
                 r = log_journal_send(level, field, value, text);
         if (r >= 0)
                 return;

@@ -12,7 +12,9 @@
 #include "basic/fd.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
-#define SEND_BUFFER (8 * MIB)
+/* What may be on its way to journald: some dozens of lines, so that other programs find room in its queue.
+ */
+#define SEND_BUFFER (64 * KIB)
 #define HEAD_MAX 192
 #define GAP_MESSAGE_ID "5b5d3bb8a0b94c43a9f1d6b8a7c7f2ee"
 
@@ -24,7 +26,7 @@ int journal_open(void) {
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return -errno;
-        (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* a smaller one works, too */
+        (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* any size works */
         return connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : TAKE_FD(fd);
 }
 

@@ -137,6 +137,13 @@ void streams_close(Streams *s) {
         copy_wake(s);
 }
 
+/* systemd keeps no second descriptor of one opened file, so it must not become the next one. */
+static bool is_same_file(int a, int b) {
+        struct stat x, y;
+
+        return fstat(a, &x) >= 0 && fstat(b, &y) >= 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int streams_reopen(Streams *s, int log_fd, Error *error) {
         int r;
 
@@ -150,6 +157,10 @@ int streams_reopen(Streams *s, int log_fd, Error *error) {
                                 s->slot->id);
         }
         log_file_say_lost(s);
+        if (is_same_file(log_fd, s->log_fd)) { /* was not renamed, or the call was sent again */
+                close_fd(log_fd);
+                return 0;
+        }
         r = log_file_switch(s, log_fd, 0);
         if (r < 0)
                 return error_set(

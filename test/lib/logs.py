@@ -6,7 +6,7 @@
     writer.check()                                            # byte for byte, in all log files
 """
 
-import glob
+import json
 import os
 import re
 import subprocess
@@ -51,7 +51,7 @@ def join(records, stream):
 
 
 class Writer:
-    def __init__(self, node, pod, pod_config, name, *arguments, start=True, **fields):
+    def __init__(self, node, pod, pod_config, name, *arguments, start=True, no_log=False, **fields):
         install(node)
         self.node, self.name = node, name
         self.directory = f"/run/writers/{name}"
@@ -65,6 +65,8 @@ class Writer:
             ],
             **fields,
         )
+        if no_log:
+            config.log_path = ""
         self.log = f"{pod_config.log_directory}/{config.log_path}"
         self.id = node.create(pod, config, pod_config)
         self.old = []
@@ -122,14 +124,12 @@ def lines_lost(records):
 
 
 def journal(node, *matches):
-    """Entries of the journal, as dicts; in order."""
-    import json
-
-    out = node.run("journalctl", "-q", "--no-pager", "-o", "json", *matches, timeout=120)
-    return [json.loads(line) for line in out.splitlines()]
+    """Entries of the journal that are not PID 1's, as dicts; in order."""
+    out = node.run("journalctl", "-q", "--no-pager", "-a", "-o", "json", *matches, timeout=120)
+    return [e for line in out.splitlines() if (e := json.loads(line))["_PID"] != "1"]
 
 
 def message(entry):
     """The text of an entry: bytes, also where journalctl gives numbers."""
     m = entry["MESSAGE"]
-    return m.encode() if isinstance(m, str) else bytes(m) if m is not None else b""
+    return m.encode() if isinstance(m, str) else bytes(m)

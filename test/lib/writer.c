@@ -65,7 +65,7 @@ static size_t fill(char *data, unsigned n) {
                 size = (size_t) sprintf(data, "%u piece %u, ", n, count++);
                 break;
         case 4: /* a burst */
-                for (unsigned i = 0; i < 500; i++)
+                for (unsigned i = next(8) == 0 ? 500 : 5; i > 0; i--)
                         size += (size_t) sprintf(data + size, "%u burst %u of many lines\n", n, count++);
                 break;
         default:
