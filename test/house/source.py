@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 FUNCTION_END = re.compile(r"^}$", re.M)
+# The form of these is not ours to choose.
+LIBRARY_CALLBACK = re.compile(r"nghttp2_session \*|struct MHD_Connection \*")
 NOT_FUNCTIONS = re.compile(r"^(?:static |const |extern )*(?:struct|union|enum|typedef)\b[^(]*{$")
 
 
@@ -66,6 +68,8 @@ def functions(text):
             head = "\n".join(lines[start:i])
             head = head[: head.index("{")] if "{" in head else head
             name, n = signature(head)
+            if LIBRARY_CALLBACK.search(head):
+                n = 0
             if name and not NOT_FUNCTIONS.match(lines[start]) and "=" not in head:
                 body = "\n".join(lines[start : i + 1])
                 result.append(Function(name, start + 1, i - start + 1, n, body))

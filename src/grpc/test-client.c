@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#pragma once
-
-/*
- * A gRPC client on nghttp2 in the loop of the server under test. For test-*.c and fuzz-*.c of grpc/ only.
- *
- * Nothing here waits for time to pass: test_pump() turns client and server until what is asked for is there,
- * or nobody has anything left to do for a second.
- */
+#include "grpc/test-client.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,54 +7,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <nghttp2/nghttp2.h>
-#include <systemd/sd-event.h>
-
-#include "basic/buffer.h"
 #include "basic/clock.h"
 #include "basic/fd.h"
+#include "basic/number.h"
 #include "basic/str.h"
-#include "basic/test.h"
-#include "grpc/server.h"
 
-#define TEST_STREAMS_MAX 1024
-#define TEST_BODY_MAX (96 * MIB)
-#define TEST_IDLE_USEC USEC_PER_SEC
-#define TEST_PREFIX 5
-
-/* What came back on one stream. */
-typedef struct TestStreamResult {
-        char http_status[8], content_type[32], grpc_status[8], message[12 * 1024], accept_encoding[32];
-        Buffer body;
-        bool headers, closed;
-        uint32_t error_code;
-} TestStreamResult;
-
-typedef struct TestClient {
-        int fd;
-        nghttp2_session *session;
-        TestStreamResult *streams; /* by (id - 1) / 2 */
-        Buffer out;
-        bool gone, goaway, pong;
-        int32_t last_stream;
-        bool reading; /* false: does not open the window */
-} TestClient;
-
-/* What a call sends. */
-typedef struct TestRequest {
-        Buffer body;
-        size_t sent;
-        bool keep_open; /* no END_STREAM behind the body */
-} TestRequest;
-
-typedef struct TestServer {
-        char dir[32], path[64];
-        sd_event *event;
-        GrpcServer *server;
-} TestServer;
-
-/* @userdata of handlers and options comes from the test. */
-static inline void test_server_init(TestServer *s, const GrpcServerOptions *options) {
+void test_server_init(TestServer *s, const GrpcServerOptions *options) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd;
 
@@ -77,15 +28,13 @@ static inline void test_server_init(TestServer *s, const GrpcServerOptions *opti
         ASSERT_EQ(grpc_server_new(s->event, fd, options, &s->server), 0);
 }
 
-/* Also removes its socket. */
-static inline void test_server_done(TestServer *s) {
+void test_server_done(TestServer *s) {
         grpc_server_free(s->server);
         sd_event_unref(s->event);
         (void) rm_rf_at(AT_FDCWD, s->dir);
 }
 
-/* A plain connection, not blocking. */
-static inline int test_connect(const TestServer *s) {
+int test_connect(const TestServer *s) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -96,13 +45,12 @@ static inline int test_connect(const TestServer *s) {
         return fd;
 }
 
-/* The result of a stream. */
-static inline TestStreamResult *test_result(TestClient *c, int32_t id) {
+TestStreamResult *test_result(TestClient *c, int32_t id) {
         ASSERT_TRUE(id > 0 && id / 2 < TEST_STREAMS_MAX);
         return &c->streams[id / 2];
 }
 
-static inline int
+static int
 test_on_header(nghttp2_session *session,
                const nghttp2_frame *frame,
                const uint8_t *name,
@@ -133,7 +81,7 @@ test_on_header(nghttp2_session *session,
         return 0;
 }
 
-static inline int
+static int
 test_on_data(nghttp2_session *session,
              uint8_t flags,
              int32_t id,
@@ -148,7 +96,7 @@ test_on_data(nghttp2_session *session,
         return 0;
 }
 
-static inline int test_on_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *userdata) {
+static int test_on_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *userdata) {
         TestStreamResult *r = test_result(userdata, id);
 
         r->closed = true;
@@ -156,7 +104,7 @@ static inline int test_on_close(nghttp2_session *session, int32_t id, uint32_t e
         return 0;
 }
 
-static inline int test_on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *userdata) {
+static int test_on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *userdata) {
         TestClient *c = userdata;
 
         if (frame->hd.type == NGHTTP2_GOAWAY) {
@@ -167,8 +115,7 @@ static inline int test_on_frame(nghttp2_session *session, const nghttp2_frame *f
         return 0;
 }
 
-/* A client whose preface is on its way. */
-static inline void test_client_init(TestClient *c, const TestServer *s) {
+void test_client_init(TestClient *c, const TestServer *s) {
         const nghttp2_settings_entry settings[] = { { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 * MIB } };
         nghttp2_session_callbacks *callbacks;
         nghttp2_option *option;
@@ -191,8 +138,7 @@ static inline void test_client_init(TestClient *c, const TestServer *s) {
         ASSERT_EQ(nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, ELEMENTSOF(settings)), 0);
 }
 
-/* Hangs up. */
-static inline void test_client_done(TestClient *c) {
+void test_client_done(TestClient *c) {
         nghttp2_session_del(c->session);
         for (size_t i = 0; i < TEST_STREAMS_MAX; i++)
                 buffer_done(&c->streams[i].body);
@@ -202,8 +148,7 @@ static inline void test_client_done(TestClient *c) {
         *c = (TestClient){ .fd = -EBADF };
 }
 
-/* Writes and reads what can be now. Whether there was anything. */
-static inline bool test_client_turn(TestClient *c) {
+bool test_client_turn(TestClient *c) {
         static uint8_t data[64 * KIB];
         bool busy = false;
         ssize_t n;
@@ -237,8 +182,7 @@ static inline bool test_client_turn(TestClient *c) {
         return busy;
 }
 
-/* Turns until *@flag (NULL: until all are idle). Returns *@flag. */
-static inline bool test_pump(TestServer *s, TestClient *c, const bool *flag) {
+bool test_pump(TestServer *s, TestClient *c, const bool *flag) {
         uint64_t idle_since = now_usec();
 
         while (!flag || !*flag) {
@@ -253,7 +197,7 @@ static inline bool test_pump(TestServer *s, TestClient *c, const bool *flag) {
         return flag && *flag;
 }
 
-static inline ssize_t test_on_request_read(
+static ssize_t test_on_request_read(
                 nghttp2_session *session,
                 int32_t id,
                 uint8_t *data,
@@ -274,8 +218,7 @@ static inline ssize_t test_on_request_read(
         return (ssize_t) n;
 }
 
-/* One message of @size bytes, all of them @fill. */
-static inline void test_request_init(TestRequest *r, size_t size, char fill) {
+void test_request_init(TestRequest *r, size_t size, char fill) {
         uint8_t prefix[TEST_PREFIX] = { 0,
                                         (uint8_t) (size >> 24),
                                         (uint8_t) (size >> 16),
@@ -290,12 +233,11 @@ static inline void test_request_init(TestRequest *r, size_t size, char fill) {
         buffer_grow(&r->body, size);
 }
 
-static inline void test_request_done(TestRequest *r) {
+void test_request_done(TestRequest *r) {
         buffer_done(&r->body);
 }
 
-/* @extra: a further header, or NULL. The id of the stream. */
-static inline int32_t
+int32_t
 test_call(TestClient *c,
           const char *method,
           const char *path,
@@ -326,7 +268,155 @@ test_call(TestClient *c,
         return id;
 }
 
-/* The usual kind of call. */
-static inline int32_t test_post(TestClient *c, const char *path, TestRequest *r) {
+int32_t test_post(TestClient *c, const char *path, TestRequest *r) {
         return test_call(c, "POST", path, "application/grpc", NULL, r);
+}
+
+static void handle_echo(GrpcCall *call, const void *data, size_t size, void *userdata) {
+        grpc_call_reply(call, data, size);
+}
+
+static void handle_fail(GrpcCall *call, const void *data, size_t size, void *userdata) {
+        _cleanup_error_ Error error = ERROR_INIT;
+
+        (void) error_set(
+                        &error,
+                        -ENOENT,
+                        STATUS_NOT_FOUND,
+                        "no \"%.*s\": 100%% \xc3\xa9\n",
+                        (int) size,
+                        (const char *) data);
+        grpc_call_fail(call, -ENOENT, &error);
+}
+
+static void on_cancel(GrpcCall *call, void *userdata) {
+        State *state = userdata;
+
+        state->n_cancelled++;
+        state->cancelled = true;
+}
+
+static void handle_hold(GrpcCall *call, const void *data, size_t size, void *userdata) {
+        State *state = userdata;
+
+        grpc_call_on_cancel(call, on_cancel, state);
+        state->held[state->n_held++] = call;
+}
+
+static void handle_large(GrpcCall *call, const void *data, size_t size, void *userdata) {
+        _cleanup_free_ char *large = calloc(1, GRPC_MESSAGE_MAX + 1);
+
+        ASSERT_TRUE(large);
+        grpc_call_reply(call, large, GRPC_MESSAGE_MAX + 1);
+}
+
+static void handle_stream(GrpcCall *call, const void *data, size_t size, void *userdata) {
+        static const char *const messages[] = { "one", "", "three" };
+
+        FOREACH_ELEMENT(m, messages)
+                ASSERT_EQ(grpc_call_send(call, *m, strlen(*m)), 0);
+        grpc_call_finish(call, 0);
+}
+
+/* Sends as long as it can. */
+static void handle_flood(GrpcCall *call, const void *data, size_t size, void *userdata) {
+        _cleanup_free_ char *message = calloc(1, 1 * MIB);
+        State *state = userdata;
+
+        ASSERT_TRUE(message);
+        while (state->n_sent < 1000) {
+                state->stream_r = grpc_call_send(call, message, 1 * MIB);
+                if (state->stream_r < 0)
+                        break;
+                state->n_sent++;
+        }
+        grpc_call_finish(call, state->stream_r);
+}
+
+static void on_observe(const char *path, Status status, uint64_t usec, void *userdata) {
+        State *state = userdata;
+
+        state->n_observed++;
+        state->observed = status;
+}
+
+static void on_http1(const char *path, Http1Reply *reply, void *userdata) {
+        if (!streq(path, "/info"))
+                return;
+        reply->status = 200;
+        reply->content_type = "application/json";
+        reply->body = strdup("{\"a\":1}");
+}
+
+static const GrpcMethod methods[] = {
+        { "/t.T/Echo", handle_echo, false },
+        { "/t.T/Fail", handle_fail, false },
+        { "/t.T/Hold", handle_hold, false },
+        { "/t.T/Large", handle_large, false },
+        { "/t.T/Stream", handle_stream, true },
+        { "/t.T/Flood", handle_flood, true },
+        {},
+};
+
+void frame_init(Frame *f) {
+        const GrpcServerOptions options = { .methods = methods,
+                                            .userdata = &f->state,
+                                            .observer = on_observe,
+                                            .http1 = on_http1 };
+
+        *f = (Frame){};
+        test_server_init(&f->server, &options);
+        test_client_init(&f->client, &f->server);
+}
+
+void frame_done(Frame *f) {
+        test_client_done(&f->client);
+        test_pump(&f->server, NULL, NULL);
+        for (size_t i = 0; i < f->state.n_held; i++)
+                grpc_call_reply(f->state.held[i], "late", 4);
+        test_server_done(&f->server);
+}
+
+bool wait_closed(Frame *f, int32_t id) {
+        return test_pump(&f->server, &f->client, &test_result(&f->client, id)->closed);
+}
+
+TestStreamResult *call_of(Frame *f, TestClient *c, const char *path, size_t size, char fill) {
+        _cleanup_(test_request_done) TestRequest r;
+        int32_t id;
+
+        test_request_init(&r, size, fill);
+        id = test_post(c, path, &r);
+        ASSERT_TRUE(test_pump(&f->server, c, &test_result(c, id)->closed));
+        return test_result(c, id);
+}
+
+TestStreamResult *call(Frame *f, const char *path, size_t size, char fill) {
+        return call_of(f, &f->client, path, size, fill);
+}
+
+void check_message(const TestStreamResult *r, size_t offset, size_t size, char fill) {
+        const uint8_t *p = (const uint8_t *) r->body.data + offset;
+
+        ASSERT_TRUE(r->body.size >= offset + TEST_PREFIX + size);
+        ASSERT_EQ(p[0], 0);
+        ASSERT_EQ((size_t) p[1] << 24 | (size_t) p[2] << 16 | (size_t) p[3] << 8 | p[4], size);
+        for (size_t i = 0; i < size; i++)
+                if (p[TEST_PREFIX + i] != (uint8_t) fill)
+                        test_fail(__FILE__, __LINE__, "byte %zu of the message is wrong", i);
+}
+
+void check_status(const TestStreamResult *r, Status status, const char *message) {
+        uint64_t found;
+
+        ASSERT_STREQ(r->http_status, "200");
+        ASSERT_STREQ(r->content_type, "application/grpc");
+        ASSERT_EQ(parse_u64(r->grpc_status, 16, &found), 0);
+        ASSERT_EQ(found, status);
+        if (message && !strstr(r->message, message))
+                test_fail(__FILE__,
+                          __LINE__,
+                          "grpc-message is \"%s\", expected \"%s\"",
+                          r->message,
+                          message);
 }
