@@ -17,6 +17,7 @@
 #include "core/container.h"
 #include "core/manager.h"
 #include "core/runtime.h"
+#include "core/sweeper.h"
 #include "event/child.h"
 #include "oci/spec.h"
 #include "unit/cgroup.h"
@@ -32,7 +33,9 @@ struct Exec {
         char *cgroup; /* below CGROUP_ROOT; NULL: in that of the container */
         ExecDone on_done;
         void *userdata;
+        Sweeper *sweeper; /* borrowed */
         bool timed_out;
+        bool kill; /* what it started ends with it */
 };
 
 static void exec_unlink(Exec *e) {
@@ -49,19 +52,6 @@ static void exec_unlink(Exec *e) {
         e->container = NULL;
 }
 
-/* Kills what the command left in its control group, and removes that. */
-static void exec_clean(Exec *e) {
-        _cleanup_free_ char *path = NULL;
-
-        if (!e->cgroup)
-                return;
-        path = str_join(CGROUP_ROOT, e->cgroup, NULL);
-        if (!path)
-                return;
-        if (rmdir(path) < 0 && errno == EBUSY)
-                (void) cgroup_kill(e->cgroup); /* the directory goes with the container's scope */
-}
-
 static Exec *exec_free(Exec *e) {
         if (!e)
                 return NULL;
@@ -69,7 +59,8 @@ static Exec *exec_free(Exec *e) {
         exec_unlink(e);
         e->timer = sd_event_source_disable_unref(e->timer);
         child_free(e->child);
-        exec_clean(e);
+        if (e->cgroup)
+                sweeper_release(e->sweeper, e->cgroup, e->kill);
         free(e->cgroup);
         free(e);
         return NULL;
@@ -91,8 +82,7 @@ void exec_clean_all(Container *c) {
 
                 if (!child || !startswith(entry->d_name, CGROUP_PREFIX))
                         continue;
-                (void) cgroup_kill(child); /* what is left ends with the container */
-                (void) unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR); /* busy for a moment: as well */
+                sweeper_release(c->manager->sweeper, child, /* kill= */ true);
         }
 }
 
@@ -103,8 +93,8 @@ static void exec_kill(Exec *e) {
 }
 
 Exec *exec_cancel(Exec *e) {
-        if (e && e->cgroup)
-                (void) cgroup_kill(e->cgroup); /* as above */
+        if (e)
+                e->kill = true;
         return exec_free(e);
 }
 
@@ -168,7 +158,7 @@ static void exec_on_exit(Child *child, const ChildResult *result, void *userdata
 static int exec_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Exec *e = userdata;
 
-        e->timed_out = true;
+        e->timed_out = e->kill = true;
         exec_kill(e);
         return 0;
 }
@@ -304,7 +294,11 @@ int exec_start(Container *c,
         e = new0(Exec, 1);
         if (!e)
                 return -ENOMEM;
-        *e = (Exec){ .container = c, .next = c->execs, .on_done = on_done, .userdata = userdata };
+        *e = (Exec){ .container = c,
+                     .next = c->execs,
+                     .sweeper = c->manager->sweeper,
+                     .on_done = on_done,
+                     .userdata = userdata };
         if (e->next)
                 e->next->previous = e;
         c->execs = e;

@@ -15,6 +15,7 @@
 #include "core/images.h"
 #include "core/pod.h"
 #include "core/restore.h"
+#include "core/sweeper.h"
 #include "image/store.h"
 #include "network/network.h"
 #include "oci/capability.h"
@@ -123,6 +124,8 @@ int manager_new(sd_event *event, const Config *config, Manager **ret, Error *err
         if (r >= 0)
                 r = hashmap_new(&m->names);
         if (r >= 0)
+                r = sweeper_new(event, &m->sweeper);
+        if (r >= 0)
                 r = mkdir_p_at(AT_FDCWD, RUN_PODS_DIR, 0755);
         if (r >= 0)
                 r = mkdir_p_at(AT_FDCWD, RUN_CONTAINERS_DIR, 0755);
@@ -152,6 +155,7 @@ Manager *manager_free(Manager *m) {
                 (void) container_free(c);
         while ((p = hashmap_first(m->pods)))
                 (void) pod_free(p);
+        sweeper_free(m->sweeper);
         images_free(m->images);
         network_free(m->network);
         store_free(m->store);

@@ -22,6 +22,7 @@ typedef struct Network Network;
 typedef struct Pod Pod;
 typedef struct Restore Restore;
 typedef struct Store Store;
+typedef struct Sweeper Sweeper;
 typedef struct Systemd Systemd;
 
 #define PODS_MAX 4096
@@ -40,10 +41,11 @@ struct Manager {
         Network *network;
         Store *store;
         Images *images;
-        Hashmap *pods;         /* k: id, v: Pod, owned */
-        Hashmap *containers;   /* k: id, v: Container, owned */
-        Hashmap *names;        /* k: reservation, v: the Pod or Container that holds it */
-        Restore *restore;      /* while it starts */
+        Hashmap *pods;       /* k: id, v: Pod, owned */
+        Hashmap *containers; /* k: id, v: Container, owned */
+        Hashmap *names;      /* k: reservation, v: the Pod or Container that holds it */
+        Restore *restore;    /* while it starts */
+        Sweeper *sweeper;
         uint64_t n_execs;      /* for names */
         uint64_t capabilities; /* that this node can give */
         unsigned controllers;  /* of cgroups; mask of OCI_CONTROLLER() */
