@@ -11,6 +11,7 @@
 
 #include "basic/clock.h"
 #include "basic/fd.h"
+#include "basic/hashmap.h"
 #include "basic/log.h"
 #include "basic/str.h"
 #include "core/container.h"
@@ -54,17 +55,41 @@ static void exit_on_drained(int r, const int *fds, const Error *error, void *use
         operation_resume(&x->operation, 0);
 }
 
+/* Of a scope; 0 when it is gone, too. */
+static int64_t count_oom_kills(const Container *c) {
+        _cleanup_free_ char *cgroup = container_get_cgroup_path(c);
+        uint64_t n;
+
+        if (!cgroup || cgroup_read_key(cgroup, "memory.events", "oom_kill", &n) < 0)
+                return 0;
+        return (int64_t) MIN(n, (uint64_t) INT64_MAX);
+}
+
+/*
+ * A scope goes with its last process, and then its counter can not be read any more. The pod's slice counts
+ * all: what neither the scopes that are there nor those that ended account for was in this one.
+ */
+static int64_t exit_count_oom_kills(const Container *c) {
+        int64_t own = count_oom_kills(c), claimed = c->pod->n_oom_kills;
+        const Container *other;
+
+        if (own > 0)
+                return own;
+        HASHMAP_FOREACH(other, c->manager->containers)
+                if (other->pod == c->pod && other != c && other->state != CONTAINER_EXITED)
+                        claimed += other->n_oom_kills ?: count_oom_kills(other);
+        return MAX(pod_count_oom_kills(c->pod) - claimed, INT64_C(0));
+}
+
 static int exit_step_drain(Operation *op) {
         ContainerExit *x = container_of(op, ContainerExit, operation);
         Container *c = x->container;
         _cleanup_free_ char *cgroup = container_get_cgroup_path(c);
         int r;
 
+        c->n_oom_kills = exit_count_oom_kills(c);
         /* What the first process left behind in a shared process namespace. */
         if (cgroup) {
-                uint64_t n;
-
-                c->oom_killed = cgroup_read_key(cgroup, "memory.events", "oom_kill", &n) >= 0 && n > 0;
                 r = cgroup_kill(cgroup);
                 if (r < 0)
                         log_warning("container %s: kill its control group: %s, ignoring",
@@ -88,21 +113,9 @@ static void exit_undo_drain(Operation *op) {
         x->iod = iod_call_cancel(x->iod);
 }
 
-/* The scope is gone with its last process: the counter of the pod's slice tells, where we did not kill. */
-static bool exit_was_oom(Container *c, const UnitState *unit) {
-        _cleanup_free_ char *path = NULL;
-        Pod *p = c->pod;
-        uint64_t n;
-
-        if (unit->exec_main_code == CLD_EXITED || unit->exec_main_status != SIGKILL)
-                return false;
-        if (c->oom_killed)
-                return true;
-        if (cgroup_path_from_slice(p->slice, &path) < 0 ||
-            cgroup_read_key(path, "memory.events", "oom_kill", &n) < 0 || (int64_t) n <= p->n_oom_kills)
-                return false;
-        p->n_oom_kills = (int64_t) n;
-        return !c->killed;
+/* Also where a shell was the first process and passed on how its child ended. */
+static bool exit_was_oom(const Container *c) {
+        return c->n_oom_kills > 0 && c->exit_code == SIGNAL_EXIT_BASE + SIGKILL && !c->killed;
 }
 
 static void exit_fill(ContainerExit *x) {
@@ -124,7 +137,7 @@ static void exit_fill(ContainerExit *x) {
         } else {
                 c->exit_code = unit->exec_main_status +
                                 (unit->exec_main_code == CLD_EXITED ? 0 : SIGNAL_EXIT_BASE);
-                if (exit_was_oom(c, unit))
+                if (exit_was_oom(c))
                         reason = "OOMKilled";
                 else if (c->exit_code != 0)
                         reason = "Error";
@@ -144,6 +157,12 @@ static int exit_step_record(Operation *op) {
         int r;
 
         exit_fill(x);
+        if (c->n_oom_kills > 0) {
+                c->pod->n_oom_kills += c->n_oom_kills;
+                r = pod_save(c->pod, &op->error);
+                if (r < 0)
+                        return r;
+        }
         c->state = CONTAINER_EXITED;
         c->pidfd = close_fd(c->pidfd);
         while (c->execs)

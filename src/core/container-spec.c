@@ -98,9 +98,28 @@ static int spec_find_places(const Container *c, SpecParts *parts) {
         return 0;
 }
 
+/* In the quotes of a GVariant text, which the runtimes do not all unescape. */
+static char *describe(const Container *c) {
+        char *text =
+                        str_join("'",
+                                 c->config.name,
+                                 " in ",
+                                 c->pod->config.namespace,
+                                 "/",
+                                 c->pod->config.name,
+                                 "'",
+                                 NULL);
+
+        for (char *t = text ? text + 1 : NULL; t && t[1]; t++)
+                if (*t == '\'' || *t == '\\')
+                        *t = '_';
+        return text;
+}
+
 /* What tools of the field look for. */
 static int spec_add_annotations(const Container *c, SpecParts *parts) {
         const Pod *p = c->pod;
+        _cleanup_free_ char *description = describe(c);
         const struct {
                 const char *key, *value;
         } all[] = {
@@ -114,8 +133,9 @@ static int spec_add_annotations(const Container *c, SpecParts *parts) {
                 { "io.kubernetes.cri-o.ImageRef", c->image_id },
                 /* crun and runc put it on the scope. */
                 { "org.systemd.property.CollectMode", "'inactive-or-failed'" },
+                { "org.systemd.property.Description", description },
         };
-        int r = 0;
+        int r = description ? 0 : -ENOMEM;
 
         for (size_t i = 0; i < ELEMENTSOF(all) && r >= 0; i++)
                 r = pairs_set(&parts->annotations, all[i].key, strempty(all[i].value));

@@ -5,21 +5,26 @@
  */
 
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "basic/fd.h"
 #include "basic/str.h"
 #include "core/container-log.h"
 #include "core/container.h"
+#include "core/limits.h"
 #include "core/manager.h"
 #include "core/resources-check.h"
 #include "core/runtime.h"
 #include "oci/resources.h"
 #include "peer/iod.h"
+#include "unit/cgroup.h"
+#include "unit/systemd.h"
 
 struct ContainerUpdate {
         Container *container;
         Operation operation;
         RuntimeCall *runtime;
+        SystemdCall *call;
         IodCall *iod;
         ContainerResources resources; /* all of them, as they will be */
         char *file;                   /* with what is to change */
@@ -30,48 +35,13 @@ ContainerUpdate *container_update_free(ContainerUpdate *x) {
                 return NULL;
 
         x->runtime = runtime_call_free(x->runtime);
+        x->call = systemd_call_cancel(x->call);
         x->iod = iod_call_cancel(x->iod);
         operation_done(&x->operation);
         json_field_done(container_resources_fields, &x->resources);
         free(x->file);
         free(x);
         return NULL;
-}
-
-/* A copy by way of the table that describes both. */
-static int resources_copy(const ContainerResources *from, ContainerResources *to) {
-        _cleanup_json_ json_t *json = json_field_save(container_resources_fields, from);
-
-        return json ? json_field_load(container_resources_fields, json, to, NULL) : -ENOMEM;
-}
-
-/* What is given replaces what is there. */
-static int resources_merge(ContainerResources *to, const ContainerResources *from) {
-        int64_t oom_score_adj = to->oom_score_adj;
-        _cleanup_json_ json_t *a = json_field_save(container_resources_fields, to),
-                              *b = json_field_save(container_resources_fields, from);
-        ContainerResources merged = { 0 };
-        const char *key;
-        json_t *value;
-        int r;
-
-        if (!a || !b)
-                return -ENOMEM;
-        json_object_foreach(b, key, value) {
-                bool zero = json_is_integer(value) && json_integer_value(value) == 0;
-
-                if (!zero && json_object_set(a, key, value) < 0)
-                        return -ENOMEM;
-        }
-        r = json_field_load(container_resources_fields, a, &merged, NULL);
-        merged.oom_score_adj = oom_score_adj; /* of the start: an update does not change it */
-        if (r < 0) {
-                json_field_done(container_resources_fields, &merged);
-                return r;
-        }
-        json_field_done(container_resources_fields, to);
-        *to = merged;
-        return 0;
 }
 
 static void update_on_runtime(int r, const Error *error, void *userdata) {
@@ -102,6 +72,45 @@ static void update_undo_runtime(Operation *op) {
         x->runtime = runtime_call_free(x->runtime);
 }
 
+static void update_on_properties(int r, const Error *error, void *userdata) {
+        ContainerUpdate *x = userdata;
+
+        x->call = NULL;
+        if (r < 0)
+                error_copy(&x->operation.error, error);
+        operation_resume(&x->operation, r);
+}
+
+/* Where the runtime left limits of the start on the scope, they would hold on. */
+static int update_step_scope(Operation *op) {
+        ContainerUpdate *x = container_of(op, ContainerUpdate, operation);
+        Container *c = x->container;
+        _cleanup_free_ char *scope = container_get_scope(c);
+        Limits limits;
+        int r;
+
+        if (!scope)
+                return -ENOMEM;
+        r = limits_fill(&limits, &x->resources, c->manager->config->pids_limit, false, &op->error);
+        if (r < 0)
+                return r;
+
+        const SystemdChange change = { .name = scope,
+                                       .properties = limits.extras,
+                                       .n_properties = limits.n,
+                                       .on_done = update_on_properties,
+                                       .userdata = x };
+
+        r = systemd_set_properties(c->manager->systemd, &change, &x->call, &op->error);
+        return r < 0 ? r : STEP_WAIT;
+}
+
+static void update_undo_scope(Operation *op) {
+        ContainerUpdate *x = container_of(op, ContainerUpdate, operation);
+
+        x->call = systemd_call_cancel(x->call);
+}
+
 static int update_step_publish(Operation *op) {
         ContainerUpdate *x = container_of(op, ContainerUpdate, operation);
         Container *c = x->container;
@@ -114,6 +123,7 @@ static int update_step_publish(Operation *op) {
 
 static const OperationStep update_steps[] = {
         { "runtime", update_step_runtime, update_undo_runtime },
+        { "scope", update_step_scope, update_undo_scope },
         { "publish", update_step_publish, NULL },
         {},
 };
@@ -195,9 +205,9 @@ static int update_prepare(Container *c, ContainerResources *resources, Container
         int r;
 
         x->file = container_get_directory(c, "resources.json");
-        r = x->file ? resources_copy(&c->config.resources, &x->resources) : -ENOMEM;
+        r = x->file ? limits_copy(&c->config.resources, &x->resources) : -ENOMEM;
         if (r >= 0)
-                r = resources_merge(&x->resources, resources);
+                r = limits_merge(&x->resources, resources);
         /* A memory limit without its swap limit, and the other way round, would be read as "remove". */
         if (r >= 0 && resources->memory_limit_bytes != 0 && resources->memory_swap_limit_bytes == 0)
                 resources->memory_swap_limit_bytes = x->resources.memory_swap_limit_bytes;
@@ -206,6 +216,26 @@ static int update_prepare(Container *c, ContainerResources *resources, Container
         if (r >= 0)
                 r = write_file_atomic_at(AT_FDCWD, x->file, text, strlen(text), 0600, 0);
         return r;
+}
+
+/* The kernel would kill to keep such a limit. */
+static int check_usage(Container *c, const ContainerResources *resources, Error *error) {
+        _cleanup_free_ char *path = container_get_cgroup_path(c);
+        CgroupStats s;
+
+        if (resources->memory_limit_bytes <= 0 || !path || cgroup_read_stats(path, &s) < 0 ||
+            s.memory_current == CGROUP_UNKNOWN ||
+            s.memory_current <= (uint64_t) resources->memory_limit_bytes)
+                return 0;
+        return error_set(
+                        error,
+                        -EBUSY,
+                        STATUS_FAILED_PRECONDITION,
+                        "memory_limit_in_bytes %" PRIi64 " is below the %" PRIu64
+                        " bytes that container %s uses",
+                        resources->memory_limit_bytes,
+                        s.memory_current,
+                        c->id);
 }
 
 int container_update(Container *c, ContainerResources *resources, OperationWaiter *w, Error *error) {
@@ -230,6 +260,9 @@ int container_update(Container *c, ContainerResources *resources, OperationWaite
                                 "container %s is being updated already",
                                 c->id);
 
+        r = check_usage(c, resources, error);
+        if (r < 0)
+                return r;
         x = new0(ContainerUpdate, 1);
         if (!x)
                 return -ENOMEM;

@@ -64,7 +64,7 @@ struct Container {
         int pidfd;
         bool start_failed;       /* its process was never executed; reason and message say why */
         bool killed;             /* by us */
-        bool oom_killed;         /* as its scope said */
+        int64_t n_oom_kills;     /* of its processes, when it ended */
         bool unit_kept;          /* PID 1 was not told to forget it */
         bool ended, ended_known; /* while it was starting */
         UnitWatch watch;

@@ -8,6 +8,7 @@
 #include "basic/str.h"
 #include "core/config-check.h"
 #include "core/pod.h"
+#include "core/resources-check.h"
 #include "unit/cgroup.h"
 
 #define UID_MAX 128
@@ -226,6 +227,8 @@ int pod_config_check(const PodConfig *c, Error *error) {
                         r = check_sysctl(c, s[0], s[1], error);
         if (r >= 0)
                 r = check_paths(c, error);
+        if (r >= 0)
+                r = resources_check(&c->resources, error);
         if (r >= 0)
                 r = config_check_labels(c->labels, error);
         return r < 0 ? r : config_check_annotations(c->annotations, error);

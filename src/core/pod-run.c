@@ -17,6 +17,7 @@
 #include "basic/str.h"
 #include "config/config.h"
 #include "core/config-check.h"
+#include "core/limits.h"
 #include "core/manager.h"
 #include "core/pod-check.h"
 #include "core/pod-files.h"
@@ -86,6 +87,7 @@ static int prepare_slice(PodRun *r) {
         _cleanup_free_ char *path = NULL, *description = NULL;
         _cleanup_close_ int fd = -EBADF;
         UnitSpec spec = UNIT_SPEC_INIT;
+        Limits limits;
         int result;
 
         result = cgroup_path_from_slice(p->slice, &path);
@@ -97,8 +99,10 @@ static int prepare_slice(PodRun *r) {
                                 "cgroup_parent %s: not the name of a slice",
                                 p->slice);
         fd = cgroup_open(path);
-        if (fd >= 0)
+        if (fd >= 0) {
+                p->n_oom_kills = pod_count_oom_kills(p);
                 return 0;
+        }
 
         p->slice_owned = true;
         result = pod_save(p, &r->make.error);
@@ -108,6 +112,11 @@ static int prepare_slice(PodRun *r) {
                 return -ENOMEM;
         spec.description = description;
         spec.default_dependencies = 1;
+        result = limits_fill(&limits, &p->config.resources, 0, /* cpu_weight= */ true, &r->make.error);
+        if (result < 0)
+                return result;
+        spec.extra = limits.extras;
+        spec.n_extra = limits.n;
         result = systemd_start_unit(
                         p->manager->systemd,
                         p->slice,

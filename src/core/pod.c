@@ -15,6 +15,7 @@
 #include "core/container.h"
 #include "core/manager.h"
 #include "oci/annotation.h"
+#include "unit/cgroup.h"
 
 #define STATE_FILE "state.json"
 #define STATE_MAX (16 * MIB)
@@ -32,6 +33,7 @@ static const JsonField pod_fields[] = {
         { ROW(BOOL, slice_owned) },
         { ROW(BOOL, network_attached) },
         { ROW(BOOL, released) },
+        { ROW(INT64, n_oom_kills) },
         {},
 };
 
@@ -129,11 +131,22 @@ Pod *pod_free(Pod *p) {
         pod_run_free(p->run);
         pod_stop_free(p->stop);
         pod_remove_free(p->remove);
+        pod_update_free(p->update);
         json_field_done(pod_fields, p);
         free(p->reservation);
         free(p->id);
         free(p);
         return NULL;
+}
+
+int64_t pod_count_oom_kills(const Pod *p) {
+        _cleanup_free_ char *path = NULL;
+        uint64_t n;
+
+        if (cgroup_path_from_slice(p->slice, &path) < 0 ||
+            cgroup_read_key(path, "memory.events", "oom_kill", &n) < 0)
+                return 0;
+        return (int64_t) MIN(n, (uint64_t) INT64_MAX);
 }
 
 char *pod_get_directory(const Pod *p, const char *file) {

@@ -22,6 +22,7 @@ typedef struct Pod Pod;
 typedef struct PodRemove PodRemove;
 typedef struct PodRun PodRun;
 typedef struct PodStop PodStop;
+typedef struct PodUpdate PodUpdate;
 
 #define HOSTNAME_MAX 64
 
@@ -51,12 +52,13 @@ struct Pod {
         UnitWatch pause_watch; /* of the pause process, where there is one */
         SystemdCall *look;     /* asks about it */
         pid_t pause_pid;
-        int64_t n_oom_kills; /* of the slice, as of the last look */
+        int64_t n_oom_kills; /* of the slice: those before the pod, and those of containers that ended */
 
         size_t n_containers;
         PodRun *run; /* operations that run, NULL when not */
         PodStop *stop;
         PodRemove *remove;
+        PodUpdate *update;
 };
 
 /* @config: taken over, empty afterwards. */
@@ -81,6 +83,9 @@ static inline bool pod_has_pause(const Pod *p) {
 
 /* Under which name a pod is in the manager's names. NULL without memory. */
 char *pod_format_reservation(const PodConfig *config);
+
+/* How often the kernel killed a process of its slice for want of memory, ever; 0 where it does not count. */
+int64_t pod_count_oom_kills(const Pod *p);
 
 /* Directory of its files; owned by the caller, NULL without memory. */
 char *pod_get_directory(const Pod *p, const char *file);
@@ -110,6 +115,9 @@ int pod_stop(Pod *p, OperationWaiter *w, Error *error);
 /* Stops it, removes its containers and itself; the pod is gone before the waiter hears. @w: may be NULL. */
 int pod_remove(Pod *p, OperationWaiter *w, Error *error);
 
+/* UpdatePodSandboxResources. Zero fields stay as they are. */
+int pod_update(Pod *p, const ContainerResources *resources, OperationWaiter *w, Error *error);
+
 /* Watches the pause process again, after a restart. */
 int pod_watch(Pod *p, Error *error);
 
@@ -117,3 +125,4 @@ int pod_watch(Pod *p, Error *error);
 PodRun *pod_run_free(PodRun *r);
 PodStop *pod_stop_free(PodStop *s);
 PodRemove *pod_remove_free(PodRemove *r);
+PodUpdate *pod_update_free(PodUpdate *x);

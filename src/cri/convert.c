@@ -2,6 +2,8 @@
 #include "cri/convert.h"
 
 #include "basic/str.h"
+
+#define CPU_SHARES_MAX 262144
 #include "cri/confinement.h"
 
 /* How many of each an object may have. */
@@ -140,6 +142,39 @@ static int convert_sandbox_security(const SandboxSecurity *s, PodConfig *ret, Er
         return r;
 }
 
+int convert_pod_resources(
+                const Runtime__V1__LinuxContainerResources *sum,
+                const Runtime__V1__LinuxContainerResources *overhead,
+                ContainerResources *ret,
+                Error *error) {
+        int r;
+
+        r = convert_resources(sum, ret, error);
+        if (r < 0 || !overhead)
+                return r;
+        /* Without a limit there is none to which overhead could be added. */
+        if (ret->cpu_shares > 0)
+                ret->cpu_shares = MIN(ret->cpu_shares + MAX(overhead->cpu_shares, 0), CPU_SHARES_MAX);
+        if (ret->cpu_quota_usec > 0 && overhead->cpu_quota > 0 &&
+            __builtin_add_overflow(ret->cpu_quota_usec, overhead->cpu_quota, &ret->cpu_quota_usec))
+                return error_set(
+                                error,
+                                -ERANGE,
+                                STATUS_INVALID_ARGUMENT,
+                                "cpu_quota of overhead is out of range");
+        if (ret->memory_limit_bytes > 0 && overhead->memory_limit_in_bytes > 0 &&
+            __builtin_add_overflow(
+                            ret->memory_limit_bytes,
+                            overhead->memory_limit_in_bytes,
+                            &ret->memory_limit_bytes))
+                return error_set(
+                                error,
+                                -ERANGE,
+                                STATUS_INVALID_ARGUMENT,
+                                "memory_limit_in_bytes of overhead is out of range");
+        return 0;
+}
+
 int convert_pod_config(
                 const Runtime__V1__PodSandboxConfig *from,
                 const char *handler,
@@ -177,6 +212,8 @@ int convert_pod_config(
                                 error);
         if (r >= 0 && l)
                 r = convert_map("sysctls", (void **) l->sysctls, l->n_sysctls, &ret->sysctls, error);
+        if (r >= 0 && l)
+                r = convert_pod_resources(l->resources, l->overhead, &ret->resources, error);
         if (r >= 0 && l)
                 r = convert_sandbox_security(l->security_context, ret, error);
         return r;

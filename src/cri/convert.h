@@ -11,6 +11,13 @@
 #include "oci/config.h"
 #include "proto/cri.pb-c.h"
 
+/* What all containers of a pod may use, and what the pod itself needs. @sum, @overhead: NULL allowed. */
+int convert_pod_resources(
+                const Runtime__V1__LinuxContainerResources *sum,
+                const Runtime__V1__LinuxContainerResources *overhead,
+                ContainerResources *ret,
+                Error *error);
+
 /* @ret: json_field_done(pod_config_fields), also on failure. */
 int convert_pod_config(
                 const Runtime__V1__PodSandboxConfig *from,

@@ -302,20 +302,31 @@ HANDLER(handle_stream_pod_sandboxes) {
         grpc_call_finish(call, r);
 }
 
-/* The kubelet changes the control group of the pod itself. */
-HANDLER(handle_update_pod_sandbox_resources) {
+static void answer_update_resources(GrpcCall *call, const Id *id) {
         Runtime__V1__UpdatePodSandboxResourcesResponse reply =
                         RUNTIME__V1__UPDATE_POD_SANDBOX_RESOURCES_RESPONSE__INIT;
+
+        request_reply(call, &reply.base);
+}
+
+HANDLER(handle_update_pod_sandbox_resources) {
         _cleanup_error_ Error error = ERROR_INIT;
+        ContainerResources resources = { 0 };
+        RequestWait *w;
         Pod *p;
         int r;
 
         REQUEST(request,
                 Runtime__V1__UpdatePodSandboxResourcesRequest,
                 runtime__v1__update_pod_sandbox_resources_request__descriptor);
+        w = request_wait_new(call, answer_update_resources);
+        if (!w)
+                return;
         r = manager_find_pod(userdata, request->pod_sandbox_id, &p, &error);
-        if (r < 0)
-                grpc_call_fail(call, r, &error);
-        else
-                request_reply(call, &reply.base);
+        if (r >= 0)
+                r = convert_pod_resources(request->resources, request->overhead, &resources, &error);
+        if (r >= 0)
+                r = pod_update(p, &resources, &w->waiter, &error);
+        json_field_done(container_resources_fields, &resources);
+        request_wait_settle(w, r, &error);
 }

@@ -15,6 +15,26 @@ static const JsonField port_mapping_fields[] = {
         {},
 };
 
+static const JsonField hugepage_fields[] = {
+        { ROW(STRING, HugepageLimit, page_size) },
+        { ROW(INT64, HugepageLimit, limit_bytes) },
+        {},
+};
+
+const JsonField container_resources_fields[] = {
+        { ROW(INT64, ContainerResources, cpu_period_usec) },
+        { ROW(INT64, ContainerResources, cpu_quota_usec) },
+        { ROW(INT64, ContainerResources, cpu_shares) },
+        { ROW(INT64, ContainerResources, memory_limit_bytes) },
+        { ROW(INT64, ContainerResources, memory_swap_limit_bytes) },
+        { ROW(INT64, ContainerResources, oom_score_adj) },
+        { ROW(STRING, ContainerResources, cpuset_cpus) },
+        { ROW(STRING, ContainerResources, cpuset_mems) },
+        { ARRAY(ContainerResources, hugepage_limits, HugepageLimit, hugepage_fields) },
+        { ROW(PAIRS, ContainerResources, unified) },
+        {},
+};
+
 const JsonField pod_config_fields[] = {
         { ROW(STRING, PodConfig, name) },
         { ROW(STRING, PodConfig, uid) },
@@ -36,6 +56,7 @@ const JsonField pod_config_fields[] = {
         { ROW(INT, PodConfig, pid_mode) },
         { ROW(INT, PodConfig, ipc_mode) },
         { ROW(BOOL, PodConfig, privileged) },
+        { ROW(STRUCT, PodConfig, resources), .fields = container_resources_fields },
         {},
 };
 
@@ -49,26 +70,6 @@ static const JsonField device_fields[] = {
         { ROW(STRING, ContainerDevice, container_path) },
         { ROW(STRING, ContainerDevice, host_path) },
         { ROW(STRING, ContainerDevice, permissions) },
-        {},
-};
-
-static const JsonField hugepage_fields[] = {
-        { ROW(STRING, HugepageLimit, page_size) },
-        { ROW(INT64, HugepageLimit, limit_bytes) },
-        {},
-};
-
-const JsonField container_resources_fields[] = {
-        { ROW(INT64, ContainerResources, cpu_period_usec) },
-        { ROW(INT64, ContainerResources, cpu_quota_usec) },
-        { ROW(INT64, ContainerResources, cpu_shares) },
-        { ROW(INT64, ContainerResources, memory_limit_bytes) },
-        { ROW(INT64, ContainerResources, memory_swap_limit_bytes) },
-        { ROW(INT64, ContainerResources, oom_score_adj) },
-        { ROW(STRING, ContainerResources, cpuset_cpus) },
-        { ROW(STRING, ContainerResources, cpuset_mems) },
-        { ARRAY(ContainerResources, hugepage_limits, HugepageLimit, hugepage_fields) },
-        { ROW(PAIRS, ContainerResources, unified) },
         {},
 };
 

@@ -33,31 +33,6 @@ typedef struct PortMapping {
         char *host_ip;
 } PortMapping;
 
-typedef struct PodConfig {
-        char *name, *uid, *namespace;
-        int64_t attempt;
-        char *hostname, *log_directory;
-        bool has_dns;
-        char **dns_servers, **dns_searches, **dns_options;
-        PortMapping *port_mappings;
-        size_t n_port_mappings;
-        char **labels, **annotations; /* pairs */
-        char *cgroup_parent, *runtime_handler;
-        char **sysctls; /* pairs */
-        int network_mode, pid_mode, ipc_mode;
-        bool privileged;
-} PodConfig;
-
-typedef struct ContainerMount {
-        char *container_path, *host_path;
-        bool readonly, recursive_readonly;
-        int propagation;
-} ContainerMount;
-
-typedef struct ContainerDevice {
-        char *container_path, *host_path, *permissions;
-} ContainerDevice;
-
 typedef struct HugepageLimit {
         char *page_size;
         int64_t limit_bytes;
@@ -72,6 +47,32 @@ typedef struct ContainerResources {
         size_t n_hugepage_limits;
         char **unified; /* pairs */
 } ContainerResources;
+
+typedef struct PodConfig {
+        char *name, *uid, *namespace;
+        int64_t attempt;
+        char *hostname, *log_directory;
+        bool has_dns;
+        char **dns_servers, **dns_searches, **dns_options;
+        PortMapping *port_mappings;
+        size_t n_port_mappings;
+        char **labels, **annotations; /* pairs */
+        char *cgroup_parent, *runtime_handler;
+        char **sysctls; /* pairs */
+        int network_mode, pid_mode, ipc_mode;
+        bool privileged;
+        ContainerResources resources; /* of all containers, with the overhead */
+} PodConfig;
+
+typedef struct ContainerMount {
+        char *container_path, *host_path;
+        bool readonly, recursive_readonly;
+        int propagation;
+} ContainerMount;
+
+typedef struct ContainerDevice {
+        char *container_path, *host_path, *permissions;
+} ContainerDevice;
 
 typedef struct ContainerConfig {
         char *name;

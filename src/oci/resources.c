@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "basic/number.h"
 #include "basic/str.h"
 #include "format/json-build.h"
 
@@ -149,6 +150,76 @@ void oci_resources_drop(json_t *object, unsigned mask) {
                         (void) json_object_del(unified, key); /* it is there */
 }
 
+static uint64_t weight_of_shares(int64_t shares) {
+        return 1 +
+                        ((uint64_t) MIN(shares, SHARES_MAX) - SHARES_MIN) * (WEIGHT_MAX - 1) /
+                        (SHARES_MAX - SHARES_MIN);
+}
+
+/* Files of the container's control group whose limits systemd has properties for. */
+static const struct {
+        const char *file, *property;
+} unified_properties[] = {
+        { "memory.min", "MemoryMin" },          { "memory.low", "MemoryLow" },
+        { "memory.high", "MemoryHigh" },        { "memory.max", "MemoryMax" },
+        { "memory.swap.max", "MemorySwapMax" }, { "pids.max", "TasksMax" },
+};
+
+/* A later one replaces an earlier one of the same name. */
+static void property_set(OciProperty *list, size_t *n, const char *name, uint64_t value) {
+        size_t i = 0;
+
+        while (i < *n && !streq(list[i].name, name))
+                i++;
+        list[i] = (OciProperty){ name, value };
+        if (i == *n)
+                (*n)++;
+}
+
+static void list_unified(const ContainerResources *res, OciProperty *list, size_t *n) {
+        for (size_t i = 0; i < ELEMENTSOF(unified_properties); i++) {
+                const char *text = pairs_get(res->unified, unified_properties[i].file);
+                uint64_t value = UINT64_MAX;
+
+                /* What the kernel would not take either is the runtime's to refuse. */
+                if (text && (streq(text, "max") || parse_u64(text, UINT64_MAX - 1, &value) >= 0))
+                        property_set(list, n, unified_properties[i].property, value);
+        }
+}
+
+size_t oci_resources_list_properties(
+                const ContainerResources *res,
+                int64_t pids_limit,
+                bool cpu_weight,
+                OciProperty *ret) {
+        uint64_t period = res->cpu_period_usec > 0 ? (uint64_t) res->cpu_period_usec : DEFAULT_PERIOD_USEC;
+        int64_t memory = res->memory_limit_bytes, swap = res->memory_swap_limit_bytes;
+        size_t n = 0;
+
+        if (cpu_weight && res->cpu_shares >= SHARES_MIN)
+                property_set(ret, &n, "CPUWeight", weight_of_shares(res->cpu_shares));
+        if (res->cpu_quota_usec != 0) {
+                property_set(ret,
+                             &n,
+                             "CPUQuotaPerSecUSec",
+                             res->cpu_quota_usec > 0 ?
+                                             (uint64_t) res->cpu_quota_usec * USEC_PER_SEC / period :
+                                             UINT64_MAX);
+                property_set(ret, &n, "CPUQuotaPeriodUSec", period);
+        }
+        if (memory != 0)
+                property_set(ret, &n, "MemoryMax", memory > 0 ? (uint64_t) memory : UINT64_MAX);
+        if (memory > 0 && swap != 0)
+                property_set(ret,
+                             &n,
+                             "MemorySwapMax",
+                             swap > 0 ? (uint64_t) (swap - MIN(swap, memory)) : UINT64_MAX);
+        if (pids_limit != 0)
+                property_set(ret, &n, "TasksMax", pids_limit > 0 ? (uint64_t) pids_limit : UINT64_MAX);
+        list_unified(res, ret, &n);
+        return n;
+}
+
 static int annotate(json_t *annotations, const char *property, uint64_t value) {
         json_t *text = json_sprintf("uint64 %" PRIu64, value);
         _cleanup_free_ char *key = str_join("org.systemd.property.", property, NULL);
@@ -165,23 +236,13 @@ int oci_resources_annotate(
                 int64_t pids_limit,
                 unsigned mask,
                 json_t *annotations) {
-        uint64_t period = res->cpu_period_usec > 0 ? (uint64_t) res->cpu_period_usec : DEFAULT_PERIOD_USEC;
+        bool cpu = mask & OCI_CONTROLLER(OCI_CONTROLLER_CPU);
+        OciProperty list[OCI_PROPERTIES_MAX];
+        size_t n = oci_resources_list_properties(res, pids_limit, !cpu, list);
         int r = 0;
 
-        if (!(mask & OCI_CONTROLLER(OCI_CONTROLLER_CPU)) && res->cpu_shares >= SHARES_MIN)
-                r = annotate(annotations,
-                             "CPUWeight",
-                             1 +
-                                             ((uint64_t) MIN(res->cpu_shares, SHARES_MAX) - SHARES_MIN) *
-                                                             (WEIGHT_MAX - 1) / (SHARES_MAX - SHARES_MIN));
-        if (r >= 0 && !(mask & OCI_CONTROLLER(OCI_CONTROLLER_CPU)) && res->cpu_quota_usec > 0)
-                r = annotate(annotations,
-                             "CPUQuotaPerSecUSec",
-                             (uint64_t) res->cpu_quota_usec * USEC_PER_SEC / period);
-        if (r >= 0 && !(mask & OCI_CONTROLLER(OCI_CONTROLLER_MEMORY)) && res->memory_limit_bytes > 0)
-                r = annotate(annotations, "MemoryMax", (uint64_t) res->memory_limit_bytes);
-        if (r >= 0 && !(mask & OCI_CONTROLLER(OCI_CONTROLLER_PIDS)) && pids_limit > 0)
-                r = annotate(annotations, "TasksMax", (uint64_t) pids_limit);
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = annotate(annotations, list[i].name, list[i].value);
         return r;
 }
 

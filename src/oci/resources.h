@@ -5,9 +5,10 @@
  * OciResources: "linux.resources" of the runtime spec, and what of it a node can give.
  *
  * A runtime fails when it is asked for a limit whose cgroup controller the node does not have (nested
- * nodes). Such limits are left out of the spec and become properties of the container's scope: systemctl
- * shows them, and they hold as soon as the controller is there. Source: OCI runtime-spec 1.0.2,
- * config-linux.md.
+ * nodes). Such limits are left out of the spec. All limits are properties of the container's scope as well,
+ * because not every runtime makes them (crun 1.8 only the weight of the CPU): systemctl shows them, a
+ * protection of memory needs them on the whole path, and they hold as soon as the controller is there.
+ * Sources: OCI runtime-spec 1.0.2, config-linux.md; systemd.resource-control(5).
  */
 
 #include "format/json-field.h"
@@ -38,8 +39,23 @@ int oci_resources_add(json_t *object, const ContainerResources *res, Error *erro
 /* Removes what needs a controller that is not in @mask. */
 void oci_resources_drop(json_t *object, unsigned mask);
 
-/* Adds "org.systemd.property.*" for the limits that were removed. @pids_limit: below 1 for none. 0 or
- * -ENOMEM. */
+/* A property of a unit; all that a limit needs are of type uint64, UINT64_MAX is "infinity". */
+typedef struct OciProperty {
+        const char *name; /* static */
+        uint64_t value;
+} OciProperty;
+
+#define OCI_PROPERTIES_MAX 16
+
+/* What is asked for, as properties. @pids_limit: 0 says nothing about it, below that there is none.
+ * @cpu_weight: also that one, which every runtime sets. @ret: of OCI_PROPERTIES_MAX. Number of them. */
+size_t oci_resources_list_properties(
+                const ContainerResources *res,
+                int64_t pids_limit,
+                bool cpu_weight,
+                OciProperty *ret);
+
+/* Adds them as "org.systemd.property.*". @mask: as above. 0 or -ENOMEM. */
 int oci_resources_annotate(
                 const ContainerResources *res,
                 int64_t pids_limit,

@@ -682,6 +682,40 @@ int systemd_reset_failed_unit(
         return systemd_call_unit(s, name, "ResetFailedUnit", NULL, &like, ret, error);
 }
 
+int systemd_set_properties(Systemd *s, const SystemdChange *change, SystemdCall **ret, Error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        _cleanup_(call_freep) SystemdCall *c = NULL;
+        int r;
+
+        r = call_new(s, change->name, &c, error);
+        if (r < 0)
+                return r;
+        c->on_done = change->on_done;
+        c->userdata = change->userdata;
+
+        r = message_new(s, "SetUnitProperties", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "sb", change->name, /* runtime= */ true);
+        if (r >= 0)
+                r = unit_extra_append(change->properties, change->n_properties, m);
+        if (r < 0)
+                return error_set(
+                                error,
+                                r,
+                                STATUS_INTERNAL,
+                                "unit %s: properties: %s",
+                                change->name,
+                                STRERROR(r));
+
+        r = call_send(c, m, on_empty_reply, error);
+        if (r < 0)
+                return r;
+        if (ret)
+                *ret = c;
+        TAKE_PTR(c);
+        return 0;
+}
+
 static int on_unit_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         _cleanup_error_ Error error = ERROR_INIT;
         SystemdCall *c = userdata;

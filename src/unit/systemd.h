@@ -18,6 +18,7 @@
 typedef struct sd_event sd_event;
 typedef struct Systemd Systemd;
 typedef struct SystemdCall SystemdCall;
+typedef struct UnitExtra UnitExtra;
 typedef struct UnitSpec UnitSpec;
 typedef struct UnitState UnitState;
 typedef struct UnitWatch UnitWatch;
@@ -110,6 +111,18 @@ int systemd_reset_failed_unit(
                 void *userdata,
                 SystemdCall **ret,
                 Error *error);
+
+/* Everything but the callback is borrowed for the call. */
+typedef struct SystemdChange {
+        const char *name;
+        const UnitExtra *properties;
+        size_t n_properties;
+        SystemdDone on_done; /* r is -ENOENT for a unit that is not loaded */
+        void *userdata;
+} SystemdChange;
+
+/* Changes properties of a unit that is loaded, until the next boot. */
+int systemd_set_properties(Systemd *s, const SystemdChange *change, SystemdCall **ret, Error *error);
 
 /* Reads a unit once, for start and for doubt; never in a signal handler. r is -ENOENT for a unit that is not
  * loaded. */

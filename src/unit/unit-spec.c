@@ -128,6 +128,21 @@ static int append_field(sd_bus_message *m, const char *name, FieldType type, con
         return -EINVAL;
 }
 
+static int append_data(sd_bus_message *m, const UnitExtra *e) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", e->name);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "ay");
+        if (r >= 0)
+                r = sd_bus_message_append_array(m, 'y', e->bytes.data, e->bytes.size);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 /* A filter: whether the list is what is allowed, and the list. */
 static int append_filter(sd_bus_message *m, const UnitExtra *e) {
         int r;
@@ -184,6 +199,8 @@ static int append_extra(sd_bus_message *m, const UnitExtra *e) {
                 return sd_bus_message_append(m, "(sv)", e->name, "i", (int32_t) e->number);
         case 'S':
                 return append_strings(m, e->name, e->strings);
+        case 'y':
+                return append_data(m, e);
         default:
                 return -EINVAL;
         }
@@ -206,4 +223,13 @@ int unit_spec_append(const UnitSpec *spec, sd_bus_message *m) {
                         return r;
         }
         return sd_bus_message_close_container(m);
+}
+
+int unit_extra_append(const UnitExtra *extra, size_t n, sd_bus_message *m) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(sv)");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_extra(m, &extra[i]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }

@@ -43,8 +43,13 @@ typedef struct UnitSpec {
 typedef struct UnitExtra {
         const char *name;
         char type; /* 's', 'b', 't', 'u', 'i', 'S' for a string list ("as"), 'F' for one of all that is
-                    * allowed, 'D' for one of what is denied ("(bas)"), 'P' for pairs of strings ("a(ss)") */
+                    * allowed, 'D' for one of what is denied ("(bas)"), 'P' for pairs of strings ("a(ss)"),
+                    * 'y' for bytes ("ay") */
         union {
+                struct {
+                        const uint8_t *data;
+                        size_t size;
+                } bytes;
                 const char *string;
                 bool boolean;
                 uint64_t number;
@@ -61,3 +66,6 @@ typedef struct UnitExtra {
 
 /* Appends the a(sv) of StartTransientUnit(). 0 or negative errno of sd-bus. */
 int unit_spec_append(const UnitSpec *spec, sd_bus_message *m);
+
+/* The same of nothing but a table of properties. */
+int unit_extra_append(const UnitExtra *extra, size_t n, sd_bus_message *m);

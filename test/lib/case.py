@@ -315,7 +315,7 @@ class Node:
     # Commands that print what pods and containers leave in a node, a line each.
     REMAINS = {
         "units": "systemctl list-units --all --plain --no-legend 'crio-*' 'kubepods-*' | "
-        "grep -vE '^crio-(iod|streamd)[.@]|^crio[.]' | cut -d' ' -f1",
+        "grep -vE '^crio-(iod|streamd)[.@]|^crio[.]|^kubepods-(besteffort|burstable)[.]slice' | cut -d' ' -f1",
         "pods": "ls /run/crio/pods",
         "containers": "ls /run/crio/containers",
         "private": "ls /run/crio/private/pods",
