@@ -222,13 +222,29 @@ static int pax_time(Pax *p, const char *value) {
         return 0;
 }
 
+/* A record without a value takes back what an earlier one said. */
+static void pax_unset(Pax *p, const char *key) {
+        if (streq(key, "path"))
+                free(TAKE_PTR(p->path));
+        else if (streq(key, "linkpath"))
+                free(TAKE_PTR(p->link));
+        p->has_size = p->has_size && !streq(key, "size");
+        p->has_uid = p->has_uid && !streq(key, "uid");
+        p->has_gid = p->has_gid && !streq(key, "gid");
+        p->has_mtime = p->has_mtime && !streq(key, "mtime");
+}
+
 static int pax_record(Pax *p, const char *key, const char *value, size_t size) {
         const char *xattr = startswith(key, XATTR_PREFIX);
         bool text = strlen(value) == size;
         int r = 0;
 
         if (xattr)
-                return pax_xattr(p, xattr, value, size);
+                return pax_xattr(p, xattr, value, size); /* empty ones are attributes, too */
+        if (size == 0) {
+                pax_unset(p, key);
+                return 0;
+        }
         if (!text)
                 return streq(key, "path") || streq(key, "linkpath") ? -EINVAL : 0;
         if (streq(key, "path"))

@@ -76,14 +76,15 @@ static int write_lowers(Store *s, int layer_fd, const char *parent) {
         return r;
 }
 
-static int make_diff(Store *s, int layer_fd, const char *parent) {
+/* A base is for everybody to read, a child is as its parent: what the archive says of its root does not
+ * count.
+ */
+static int set_diff_mode(Store *s, int layer_fd, const char *parent) {
         _cleanup_free_ char *path = parent ? str_join("overlay/", parent, "/diff", NULL) : NULL;
         struct stat st = { .st_mode = 0555 };
 
         if (parent && (!path || fstatat(s->root_fd, path, &st, 0) < 0))
                 return path ? -errno : -ENOMEM;
-        if (mkdirat(layer_fd, "diff", 0755) < 0)
-                return -errno;
         if (fchownat(layer_fd, "diff", st.st_uid, st.st_gid, 0) < 0 ||
             fchmodat(layer_fd, "diff", st.st_mode & 07777, 0) < 0)
                 return -errno;
@@ -104,7 +105,9 @@ static int fill_layer(Store *s, const char *id, const char *parent, int layer_fd
         if (staged_fd >= 0)
                 r = renameat(staged_fd, "diff", layer_fd, "diff") < 0 ? -errno : 0;
         else
-                r = make_diff(s, layer_fd, parent);
+                r = mkdirat(layer_fd, "diff", 0755) < 0 ? -errno : 0;
+        if (r >= 0)
+                r = set_diff_mode(s, layer_fd, parent);
         if (r >= 0 && symlinkat(target, s->root_fd, link_path) < 0)
                 r = -errno;
         if (r >= 0)

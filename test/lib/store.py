@@ -156,7 +156,7 @@ class Store:
 def tree(root, skip=()):
     """What a directory holds: {path: facts}, without the paths of skip. Paths and values are bytes."""
     root = os.fsencode(root) + b"/"
-    found, inodes = {}, {}
+    found, inodes, digests = {}, {}, {}
 
     def xattrs(path):
         try:
@@ -171,8 +171,10 @@ def tree(root, skip=()):
         kind = stat.S_IFMT(info.st_mode)
         facts = {"type": kind, "mode": stat.S_IMODE(info.st_mode), "owner": (info.st_uid, info.st_gid), "xattrs": xattrs(path)}
         if kind == stat.S_IFREG:
-            with open(path, "rb") as f:
-                facts["content"] = hashlib.sha256(f.read()).hexdigest()
+            if info.st_ino not in digests:
+                with open(path, "rb") as f:
+                    digests[info.st_ino] = hashlib.sha256(f.read()).hexdigest()
+            facts["content"] = digests[info.st_ino]
             first = inodes.setdefault(info.st_ino, name)
             facts["same as"] = first if info.st_nlink > 1 else name
         elif kind == stat.S_IFLNK:
