@@ -4,7 +4,6 @@
  * Calls about images.
  */
 
-#include <openssl/evp.h>
 #include <strings.h>
 
 #include "basic/clock.h"
@@ -15,6 +14,7 @@
 #include "cri/arena.h"
 #include "cri/handlers.h"
 #include "cri/request.h"
+#include "format/base64.h"
 #include "format/json-field.h"
 #include "format/reference.h"
 #include "proto/cri.pb-c.h"
@@ -306,18 +306,17 @@ static void pull_on_cancel(GrpcCall *call, void *userdata) {
 
 /* "auth": base64 of "user:password", wins over the two fields. */
 static int decode_auth(Arena *a, const char *encoded, ImageAuth *auth, Error *error) {
-        size_t size = strlen(encoded);
-        char *plain = arena_alloc(a, size + 1, 1), *colon;
+        _cleanup_free_ char *decoded = NULL;
+        char *plain, *colon;
+        size_t size;
+        int r;
 
+        r = strlen(encoded) > AUTH_MAX ? -EINVAL : base64_decode(encoded, &decoded, &size);
+        if (r == -EINVAL)
+                return error_set(error, r, STATUS_INVALID_ARGUMENT, "auth: not base64 of \"user:password\"");
+        plain = r < 0 ? NULL : arena_own(a, TAKE_PTR(decoded));
         if (!plain)
                 return -ENOMEM;
-        if (size % 4 != 0 || size > AUTH_MAX ||
-            EVP_DecodeBlock((unsigned char *) plain, (const unsigned char *) encoded, (int) size) < 0)
-                return error_set(
-                                error,
-                                -EINVAL,
-                                STATUS_INVALID_ARGUMENT,
-                                "auth: not base64 of \"user:password\"");
         colon = strchr(plain, ':');
         if (!colon)
                 return 0;

@@ -2,6 +2,7 @@
 
 #include "basic/str.h"
 #include "basic/test.h"
+#include "format/base64.h"
 #include "format/digest.h"
 #include "format/json-build.h"
 #include "format/json-field.h"
@@ -9,6 +10,45 @@
 
 #define HEX60 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab"
 #define HEX64 HEX60 "cdef"
+
+/* RFC 4648 section 10, and bytes beyond ASCII. */
+static void test_base64(void) {
+        static const struct {
+                const char *plain, *encoded;
+        } cases[] = {
+                { "", "" },
+                { "f", "Zg==" },
+                { "fo", "Zm8=" },
+                { "foo", "Zm9v" },
+                { "foob", "Zm9vYg==" },
+                { "fooba", "Zm9vYmE=" },
+                { "foobar", "Zm9vYmFy" },
+                { "\xff\xfe\xfb", "//77" },
+        };
+        static const char *const refused[] = { "Z",    "Zg",     "Zg=",  "Zg=a", "Zh==",    "Z===",
+                                               "====", "Zm9v\n", "Zm 9", "=Zm9", "Zg==Zg==" };
+        char *decoded;
+        size_t size;
+
+        FOREACH_ELEMENT(c, cases) {
+                char *encoded;
+
+                ASSERT_OK(base64_encode(c->plain, strlen(c->plain), &encoded));
+                ASSERT_STREQ(encoded, c->encoded);
+                free(encoded);
+                ASSERT_OK(base64_decode(c->encoded, &decoded, &size));
+                ASSERT_STREQ(decoded, c->plain);
+                ASSERT_EQ(size, strlen(c->plain));
+                free(decoded);
+        }
+        if (!test_allocation_failed())
+                FOREACH_ELEMENT(s, refused) {
+                        int r = base64_decode(*s, &decoded, &size);
+
+                        if (r != -ENOMEM)
+                                ASSERT_EQ(r, -EINVAL);
+                }
+}
 
 static void test_digest(void) {
         static const struct {
@@ -296,7 +336,8 @@ static void test_pairs(void) {
         ASSERT_NULL(pairs_get(pairs, "1")); /* values are no keys */
 }
 
-TEST_MAIN(TEST(test_digest),
+TEST_MAIN(TEST_ALLOC(test_base64),
+          TEST(test_digest),
           TEST(test_reference),
           TEST(test_reference_limits),
           TEST_ALLOC(test_reference_allocations),

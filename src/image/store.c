@@ -14,6 +14,7 @@
 #include "basic/hashmap.h"
 #include "basic/path.h"
 #include "basic/str.h"
+#include "format/base64.h"
 #include "format/json-field.h"
 #include "format/reference.h"
 #include "image/store-internal.h"
@@ -132,27 +133,16 @@ int store_open(const char *root, const char *runroot, Store **ret, Error *error)
 
 /* "sha256:9f9f…" to "=c2hh…" */
 int store_big_data_path(const char *image_id, const char *key, char **ret) {
-        static const char base64[] = STR_UPPER STR_LOWER STR_DIGITS "+/";
-        const uint8_t *p = (const uint8_t *) key;
-        size_t n = strlen(key);
-        _cleanup_buffer_ Buffer b = BUFFER_INIT(PATH_MAX);
+        _cleanup_free_ char *encoded = NULL;
+        int r;
 
-        (void) buffer_addf(&b, "overlay-images/%s/", image_id); /* failures stay in the buffer */
-        if (str_in_charset(key, STR_LOWER STR_DIGITS "."))
-                (void) buffer_adds(&b, key);
-        else {
-                (void) buffer_addc(&b, '=');
-                for (size_t i = 0; i < n; i += 3) {
-                        uint32_t bits = (uint32_t) p[i] << 16 | (i + 1 < n ? (uint32_t) p[i + 1] << 8 : 0) |
-                                        (i + 2 < n ? p[i + 2] : 0);
-
-                        (void) buffer_addc(&b, base64[bits >> 18]);
-                        (void) buffer_addc(&b, base64[bits >> 12 & 63]);
-                        (void) buffer_addc(&b, i + 1 < n ? base64[bits >> 6 & 63] : '=');
-                        (void) buffer_addc(&b, i + 2 < n ? base64[bits & 63] : '=');
-                }
+        if (!str_in_charset(key, STR_LOWER STR_DIGITS ".")) {
+                r = base64_encode(key, strlen(key), &encoded);
+                if (r < 0)
+                        return r;
         }
-        return buffer_take(&b, ret);
+        *ret = str_join("overlay-images/", image_id, encoded ? "/=" : "/", encoded ?: key, NULL);
+        return *ret ? 0 : -ENOMEM;
 }
 
 int store_read_document(const Store *s, const StoreImage *i, const char *key, char **ret, size_t *ret_size) {

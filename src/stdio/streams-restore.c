@@ -23,13 +23,12 @@
 #define FDS_OF_ALL 2
 
 static int load_slots(Iod *iod) {
-        for (size_t i = 0; i < TABLE_SLOTS_MAX; i++) {
-                Slot *slot = table_get(&iod->table, i);
+        Slot *slot;
+
+        for (size_t i = 0; (slot = table_find_used(&iod->table, &i)); i++) {
                 Streams *s;
                 int r;
 
-                if (!slot->used)
-                        continue;
                 r = id_is_valid(slot->id) ? streams_new(iod, slot, &s) : -EBADMSG;
                 if (r < 0)
                         return r;

@@ -109,10 +109,11 @@ static void remove_stored(const Streams *s) {
 
 void streams_forget(Streams *s) {
         Slot *slot = s->slot;
+        Iod *iod = s->iod;
 
         remove_stored(s);
         streams_free(s);
-        slot->used = 0;
+        table_free(&iod->table, slot);
 }
 
 /* Nobody can write into the pipes any more. */

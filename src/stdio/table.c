@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stdio/table.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -80,6 +81,35 @@ Slot *table_find_free(Table *t) {
                 t->next = (t->next + i + 1) % t->n_slots;
                 memset(slot, 0, SLOT_SIZE);
                 return slot;
+        }
+        return NULL;
+}
+
+static off_t slot_offset(size_t i) {
+        return (off_t) ((i + 1) * SLOT_SIZE);
+}
+
+void table_free(Table *t, Slot *slot) {
+        slot->used = 0;
+        (void) fallocate(
+                        t->fd,
+                        FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                        slot_offset(table_index(t, slot)),
+                        SLOT_SIZE); /* else it stays where it is */
+}
+
+Slot *table_find_used(const Table *t, size_t *i) {
+        while (*i < TABLE_SLOTS_MAX) {
+                off_t offset = lseek(t->fd, slot_offset(*i), SEEK_DATA);
+                Slot *slot;
+
+                if (offset < 0)
+                        break; /* nothing but a hole up to the end */
+                *i = (size_t) offset / SLOT_SIZE - 1;
+                slot = table_get(t, *i);
+                if (slot->used)
+                        return slot;
+                (*i)++;
         }
         return NULL;
 }

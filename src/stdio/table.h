@@ -103,6 +103,13 @@ size_t table_index(const Table *t, const Slot *slot);
 /* A free slot, zeroed, that is not used yet; NULL when all are taken. */
 Slot *table_find_free(Table *t);
 
+/* Not used any more; its page goes back to the system. */
+void table_free(Table *t, Slot *slot);
+
+/* The first used slot from number *@i on, which is then its number; NULL at the end. Touches no page of
+ * another: each would cost memory. */
+Slot *table_find_used(const Table *t, size_t *i);
+
 /* Generation (its low 16 bits) and offset in one word. */
 static inline uint64_t slot_cursor(uint64_t generation, uint64_t offset) {
         return (generation & UINT16_MAX) << 48 | offset;
