@@ -7,6 +7,9 @@
 
 #include <fcntl.h>
 
+#include <systemd/sd-event.h>
+
+#include "basic/clock.h"
 #include "basic/fd.h"
 #include "basic/hashmap.h"
 #include "basic/log.h"
@@ -21,6 +24,10 @@
 #define POD_STOP_TIMEOUT_USEC (4 * USEC_PER_MINUTE)
 #define PIN_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define PIN_STDERR_MAX (4 * KIB)
+#define DETACHES_MAX 3
+/* What was never ready is removed without being asked for it, a few times. */
+#define REMOVE_AGAIN_USEC (2 * USEC_PER_SEC)
+#define REMOVALS_MAX 5
 
 struct PodStop {
         Pod *pod;
@@ -29,6 +36,7 @@ struct PodStop {
         SystemdCall *call;
         Child *pin;
         NetworkCall *network;
+        unsigned n_detaches;
 };
 
 struct PodRemove {
@@ -116,41 +124,55 @@ static int stop_step_pause(Operation *op) {
         return r < 0 ? r : STEP_WAIT;
 }
 
+static int detach(PodStop *s, Error *error);
+
+/* What an ADD left that was killed half way makes the bridge plugin fail over its rules once; the address
+ * and the link are free then, and the next DEL succeeds. */
 static void stop_on_detached(int r, char *const *addresses, const Error *error, void *userdata) {
         PodStop *s = userdata;
 
-        if (r < 0)
-                error_copy(&s->operation.error, error);
-        else
-                s->pod->network_attached = false;
         s->network = network_call_free(s->network);
+        if (r >= 0)
+                s->pod->network_attached = false;
+        else if (s->n_detaches < DETACHES_MAX) {
+                log_info("pod %s: %s, trying again", s->pod->id, error_get_text(error, r));
+                r = detach(s, &s->operation.error);
+                if (r >= 0)
+                        return;
+        } else
+                error_copy(&s->operation.error, error);
         operation_resume(&s->operation, r);
+}
+
+static int detach(PodStop *s, Error *error) {
+        Pod *p = s->pod;
+        _cleanup_free_ char *netns = pod_get_netns_path(p);
+        _cleanup_close_ int fd = -EBADF;
+
+        if (!netns)
+                return -ENOMEM;
+        s->n_detaches++;
+        fd = open_at(AT_FDCWD, netns, O_PATH, 0);
+        return network_detach(
+                        p->manager->network,
+                        &(NetworkPod){ .id = p->id,
+                                       .name = p->config.name,
+                                       .namespace = p->config.namespace,
+                                       .uid = p->config.uid,
+                                       .netns_path = fd < 0 ? "" : netns },
+                        stop_on_detached,
+                        s,
+                        &s->network,
+                        error);
 }
 
 static int stop_step_network(Operation *op) {
         PodStop *s = container_of(op, PodStop, operation);
-        Pod *p = s->pod;
-        _cleanup_free_ char *netns = NULL;
-        _cleanup_close_ int fd = -EBADF;
         int r;
 
-        if (!p->network_attached)
+        if (!s->pod->network_attached)
                 return STEP_DONE;
-        netns = pod_get_netns_path(p);
-        if (!netns)
-                return -ENOMEM;
-        fd = open_at(AT_FDCWD, netns, O_PATH, 0);
-        r =
-                        network_detach(p->manager->network,
-                                       &(NetworkPod){ .id = p->id,
-                                                      .name = p->config.name,
-                                                      .namespace = p->config.namespace,
-                                                      .uid = p->config.uid,
-                                                      .netns_path = fd < 0 ? "" : netns },
-                                       stop_on_detached,
-                                       s,
-                                       &s->network,
-                                       &op->error);
+        r = detach(s, &op->error);
         return r < 0 ? r : STEP_WAIT;
 }
 
@@ -366,17 +388,46 @@ static const OperationStep remove_steps[] = {
         {},
 };
 
+static int remove_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Pod *p = userdata;
+        int r;
+
+        r = p->remove ? 0 : pod_remove(p, NULL, NULL);
+        if (r < 0)
+                p->state = POD_NOTREADY;
+        return 0;
+}
+
+/* Whether it is tried again by itself. */
+static bool remove_later(Pod *p) {
+        if (p->state != POD_CREATING || ++p->n_removals >= REMOVALS_MAX)
+                return false;
+        p->remove_timer = sd_event_source_disable_unref(p->remove_timer);
+        return sd_event_add_time_relative(
+                               p->manager->event,
+                               &p->remove_timer,
+                               CLOCK_MONOTONIC,
+                               REMOVE_AGAIN_USEC,
+                               0,
+                               remove_on_timer,
+                               p) >= 0;
+}
+
 static void remove_on_done(Operation *op, int r) {
         PodRemove *x = container_of(op, PodRemove, operation);
+        Pod *p = x->pod;
 
-        if (x->pod) {
-                log_warning("pod %s: could not be removed: %s, waiting to be asked again",
-                            x->pod->id,
-                            error_get_text(&op->error, r));
+        if (p) {
+                bool later = remove_later(p);
+
+                log_warning("pod %s: could not be removed: %s, %s",
+                            p->id,
+                            error_get_text(&op->error, r),
+                            later ? "trying again" : "waiting to be asked again");
                 /* Half of it may be there: clients have to see it, to ask again. */
-                if (x->pod->state == POD_CREATING)
-                        x->pod->state = POD_NOTREADY;
-                x->pod->remove = NULL;
+                if (p->state == POD_CREATING && !later)
+                        p->state = POD_NOTREADY;
+                p->remove = NULL;
         }
         (void) pod_remove_free(x);
 }

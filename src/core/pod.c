@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <systemd/sd-event.h>
+
 #include "basic/fd.h"
 #include "basic/hashmap.h"
 #include "basic/log.h"
@@ -128,6 +130,7 @@ Pod *pod_free(Pod *p) {
         if (p->pause_watch.systemd)
                 systemd_unwatch_unit(&p->pause_watch);
         systemd_call_cancel(p->look);
+        sd_event_source_disable_unref(p->remove_timer);
         pod_run_free(p->run);
         pod_stop_free(p->stop);
         pod_remove_free(p->remove);

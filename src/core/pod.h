@@ -23,6 +23,7 @@ typedef struct PodRemove PodRemove;
 typedef struct PodRun PodRun;
 typedef struct PodStop PodStop;
 typedef struct PodUpdate PodUpdate;
+typedef struct sd_event_source sd_event_source;
 
 #define HOSTNAME_MAX 64
 
@@ -59,6 +60,8 @@ struct Pod {
         PodStop *stop;
         PodRemove *remove;
         PodUpdate *update;
+        sd_event_source *remove_timer; /* for the next try */
+        unsigned n_removals;           /* that failed */
 };
 
 /* @config: taken over, empty afterwards. */
