@@ -320,6 +320,7 @@ class Node:
         "containers": "ls /run/crio/containers",
         "private": "ls /run/crio/private/pods",
         "netns": "ls /run/netns /var/run/netns | grep -v : | sort -u",
+        "rules": "iptables -t nat -S | grep -oE 'CNI-[0-9a-f]{20,}' | sort -u",
         "links": "ip -o link | grep -oE 'veth[0-9a-f]+' | sort -u",
         "cni": "ls /var/lib/cni/results",
         "addresses": "ls /var/lib/cni/networks/*/ | grep -E '^[0-9]'",
