@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	phases := flag.String("phases", "life,idle,many,logs,pull", "what to measure")
+	phases := flag.String("phases", "life,idle,many,logs,pull", "what to measure; list is for profiles")
 	rounds := flag.Int("rounds", 15, "rounds of life")
 	pods := flag.Int("pods", 100, "pods of many")
 	restarts := flag.Int("restarts", 3, "restarts with many pods")
@@ -72,6 +72,8 @@ func measure(phases, only, image string, rounds, pods, restarts, megabytes, repe
 			err = phaseIdle(r, all)
 		case "many":
 			err = phaseMany(r, services, pods, restarts)
+		case "list":
+			err = phaseList(services)
 		case "logs":
 			err = phaseLogs(r, services, megabytes, repeat)
 		case "pull":

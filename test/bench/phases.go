@@ -120,15 +120,20 @@ func phaseIdle(r *results, services []*service) error {
 	return nil
 }
 
+const listRounds = 100
+
 func measureList(r *results, c *client, n int) error {
-	for range 50 {
+	if got, err := c.count(); err != nil || got != n {
+		return fmt.Errorf("%s: %d containers in the list, expected %d: %w", c.name, got, n, err)
+	}
+	before := c.service.usage(false)
+	defer func() {
+		after := c.service.usage(false)
+		r.add(c.service.name, "list CPU", (after.cpuMilliseconds-before.cpuMilliseconds)/listRounds)
+	}()
+	for range listRounds {
 		start := time.Now()
-		ctx, cancel := call()
-		got, err := c.list(ctx)
-		cancel()
-		if err == nil && got != n {
-			err = fmt.Errorf("%s: %d containers in the list, expected %d", c.name, got, n)
-		}
+		_, err := c.list()
 		if err != nil {
 			return err
 		}
@@ -215,6 +220,20 @@ func phaseMany(r *results, clients []*client, n, restarts int) error {
 	return nil
 }
 
+// phaseList lists what there is, for a profiler to look at.
+func phaseList(clients []*client) error {
+	for _, c := range clients {
+		start := time.Now()
+		for range 3000 {
+			if _, err := c.list(); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(os.Stderr, "%s: %.3f ms a list\n", c.name, milliseconds(time.Since(start))/3000)
+	}
+	return nil
+}
+
 // writeLines makes the file that containers write to their stdout again and again.
 func writeLines() error {
 	line := make([]byte, lineBytes)
@@ -235,7 +254,19 @@ func writeLines() error {
 	return nil
 }
 
+// quiet waits until journald has nothing left to do: it would compete with whatever comes next.
+func quiet() {
+	for range 50 {
+		before := journald.usage(false)
+		time.Sleep(300 * time.Millisecond)
+		if journald.usage(false).cpuMilliseconds-before.cpuMilliseconds <= 10 {
+			return
+		}
+	}
+}
+
 func logsOnce(r *results, c *client, repeat int) error {
+	quiet()
 	config := podConfig("host")
 	p, err := c.run(config)
 	if err != nil {
@@ -260,7 +291,9 @@ func logsOnce(r *results, c *client, repeat int) error {
 	if err != nil {
 		return err
 	}
-	after, afterJournal := c.service.usage(false), journald.usage(false)
+	after := c.service.usage(false)
+	quiet()
+	afterJournal := journald.usage(false)
 	bytes := float64(repeat * chunkLines * lineBytes)
 	if err := checkLog(p.logPath(), repeat*chunkLines); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)

@@ -112,6 +112,7 @@ func (r *results) printServices() {
 		{"restarted: PSS", "memory with many pods after restarts, MiB PSS"},
 		{"many", "pod+container up, one of many, ms"},
 		{"list", "ListContainers and ListPodSandbox, ms"},
+		{"list CPU", "the same, CPU of its daemons, ms"},
 		{"restart", "kill to first whole list, ms"},
 		{"logs MB/s", "log lines of 100 bytes, MB/s"},
 		{"logs CPU", "logs: CPU of its daemons, ms"},
@@ -137,6 +138,7 @@ func (r *results) goals() []goal {
 	for _, network := range []string{"host", "bridge"} {
 		up := "up, " + network
 		g = append(g,
+			goal{"pod+container up, " + network + ": crio / containerd, as they are installed (crun / runc)", ratio("crio crun", up, "containerd runc", up), 0.5, false},
 			goal{"pod+container up, " + network + ": crio / containerd, both with runc", ratio("crio runc", up, "containerd runc", up), 0.5, false},
 			goal{"pod+container up, " + network + ": crio / containerd, both with crun", ratio("crio crun", up, "containerd crun", up), 0.5, false},
 			goal{"pod+container up, " + network + ": crio with crun / floor", ratio("crio crun", up, "floor", up), 2, false})

@@ -125,9 +125,7 @@ func (s *service) waitServes(limit time.Duration) error {
 		return err
 	}
 	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
-		ctx, cancel := call()
-		_, err := c.list(ctx)
-		cancel()
+		_, err := c.list()
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
