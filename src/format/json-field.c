@@ -378,3 +378,30 @@ int json_parse(const char *what, const char *text, size_t size, json_t **ret, Er
         *ret = json;
         return 0;
 }
+
+/* Keeps the words of a failure and changes whose it is. */
+static int fail_foreign(int r, const Error *from, Error *error) {
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        return error_set(error, -EBADMSG, STATUS_UNKNOWN, "%s", error_get_text(from, r));
+}
+
+int json_parse_foreign(const char *what, const char *text, size_t size, json_t **ret, Error *error) {
+        _cleanup_error_ Error e = ERROR_INIT;
+        _cleanup_json_ json_t *json = NULL;
+        int r;
+
+        r = json_parse(what, text ?: "", size, &json, &e);
+        if (r < 0)
+                return fail_foreign(r, &e, error);
+        if (!json_is_object(json))
+                return error_set(error, -EBADMSG, STATUS_UNKNOWN, "%s: expected an object", what);
+        *ret = TAKE_PTR(json);
+        return 0;
+}
+
+int json_field_load_foreign(const JsonField *fields, json_t *json, void *data, Error *error) {
+        _cleanup_error_ Error e = ERROR_INIT;
+
+        return fail_foreign(json_field_load(fields, json, data, &e), &e, error);
+}

@@ -55,6 +55,13 @@ void json_field_done(const JsonField *fields, void *data);
 /* Parses text; names the place of a syntax error. 0, -EINVAL with a text, -ENOMEM. */
 int json_parse(const char *what, const char *text, size_t size, json_t **ret, Error *error);
 
+/* The same for what came from outside: an object, and what is wrong with it is not our failure. 0, -EBADMSG
+ * with a text of status UNKNOWN, -ENOMEM. */
+int json_parse_foreign(const char *what, const char *text, size_t size, json_t **ret, Error *error);
+
+/* The same for json_field_load(). */
+int json_field_load_foreign(const JsonField *fields, json_t *json, void *data, Error *error);
+
 /* Value of a key in a list of pairs, or NULL. */
 const char *pairs_get(char *const *pairs, const char *key);
 

@@ -53,7 +53,7 @@ static int bad(const Tar *t, Error *error, const char *what) {
         return error_set(
                         error,
                         -EBADMSG,
-                        STATUS_INVALID_ARGUMENT,
+                        STATUS_UNKNOWN,
                         "tar, near byte %llu: %s",
                         (unsigned long long) t->offset,
                         what);

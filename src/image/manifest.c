@@ -149,13 +149,13 @@ static int document_parse(const char *text, size_t size, Document *ret, Error *e
         _cleanup_json_ json_t *json = NULL;
         int kind, r;
 
-        r = json_parse("manifest", text, size, &json, error);
+        r = json_parse_foreign("manifest", text, size, &json, error);
         if (r < 0)
                 return error_prefix(error, r, "registry");
         kind = check_kind(json, error);
         if (kind < 0)
                 return kind;
-        r = json_field_load(document_fields, json, ret, error);
+        r = json_field_load_foreign(document_fields, json, ret, error);
         if (r < 0)
                 return error_prefix(error, r, "manifest");
         if (ret->schemaVersion != 2)
@@ -382,9 +382,9 @@ int config_parse_diff_ids(
         ConfigText c = { 0 };
         int r;
 
-        r = json_parse("image config", text, size, &json, error);
+        r = json_parse_foreign("image config", text, size, &json, error);
         if (r >= 0)
-                r = json_field_load(config_fields, json, &c, error);
+                r = json_field_load_foreign(config_fields, json, &c, error);
         if (r < 0)
                 r = error_prefix(error, r, "image config");
         if (r >= 0 && strv_length(c.rootfs.diff_ids) != n)

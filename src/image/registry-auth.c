@@ -24,7 +24,7 @@ static int token_from_body(const Buffer *body, char **ret, Error *error) {
         const char *token;
         int r;
 
-        r = json_parse("token", strempty(body->data), body->size, &json, error);
+        r = json_parse_foreign("token", body->data, body->size, &json, error);
         if (r < 0)
                 return r;
         token = json_string_value(json_object_get(json, "token"));

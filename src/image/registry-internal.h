@@ -8,7 +8,7 @@
 #include "image/registry.h"
 
 #define REGISTRY_URL_MAX 8192
-#define REGISTRY_ATTEMPTS_MAX 4
+#define REGISTRY_ATTEMPTS_MAX 3
 
 struct Registry {
         Http *http;

@@ -317,7 +317,7 @@ static int make_hard_link(Unpack *u, int parent_fd, const char *name, const TarE
                 return error_set(
                                 error,
                                 -EBADMSG,
-                                STATUS_INVALID_ARGUMENT,
+                                STATUS_UNKNOWN,
                                 "layer: hard link %s to %s: %s",
                                 e->path,
                                 e->link,

@@ -86,8 +86,31 @@ static ssize_t read_pipe(void *userdata, void *data, size_t size) {
         return n < 0 ? -errno : n;
 }
 
+/* The stream between the two, and what ended it. */
+typedef struct Source {
+        Decompress *decompress;
+        int result;
+} Source;
+
 static ssize_t read_decompressed(void *userdata, void *data, size_t size) {
-        return decompress_read(userdata, data, size);
+        Source *s = userdata;
+        ssize_t n = decompress_read(s->decompress, data, size);
+
+        s->result = (int) MIN(n, 0);
+        return n;
+}
+
+/* The unpacker has no words for what comes before it. */
+static void explain_source(const Source *s, Error *error) {
+        if (s->result != -EBADMSG && s->result != -EOPNOTSUPP)
+                return;
+        error_done(error);
+        (void) error_set(
+                        error,
+                        s->result,
+                        STATUS_UNKNOWN,
+                        s->result == -EBADMSG ? "its compressed bytes are damaged" :
+                                                "it is compressed with xz or bzip2, which is not supported");
 }
 
 static int64_t *widen(const uint32_t *ids, size_t n) {
@@ -119,6 +142,7 @@ static int write_unpacked(int fd, const UnpackResult *unpacked, Compression comp
 static int run_unpack(const char *directory, const LayerJob *job, int fd, int result_fd) {
         _cleanup_(unpack_result_done) UnpackResult unpacked = { 0 };
         _cleanup_(decompress_freep) Decompress *decompress = NULL;
+        Source source = { 0 };
         _cleanup_free_ char *diff = path_join(directory, "diff"),
                             *split = str_join(job->stage->split_path, "/", job->name, ".tar-split.gz", NULL);
         _cleanup_close_ int dir_fd = -EBADF, split_fd = -EBADF;
@@ -133,12 +157,10 @@ static int run_unpack(const char *directory, const LayerJob *job, int fd, int re
         split_fd = dir_fd < 0 ? dir_fd : open_at(AT_FDCWD, split, O_WRONLY | O_CREAT | O_EXCL, 0600);
         r = split_fd < 0 ? split_fd : decompress_new(read_pipe, &fd, &decompress);
         if (r >= 0)
-                r = unpack(read_decompressed, decompress, dir_fd, split_fd, &unpacked, &error);
-        if (r == -EOPNOTSUPP && !error_is_set(&error))
-                r = error_set(&error,
-                              r,
-                              STATUS_UNKNOWN,
-                              "it is compressed with xz or bzip2, which is not supported");
+                source.decompress = decompress;
+        if (r >= 0)
+                r = unpack(read_decompressed, &source, dir_fd, split_fd, &unpacked, &error);
+        explain_source(&source, &error);
         if (r >= 0)
                 r = write_unpacked(result_fd, &unpacked, decompress_get_compression(decompress));
         if (r < 0)

@@ -11,19 +11,6 @@
 #define POLICY_PATH "/etc/containers/policy.json"
 #define TRUST_FILE_MAX (4 * MIB)
 
-/* A file of the administrator: what is wrong with it is not our failure. */
-static int parse_file(const char *path, const char *text, size_t size, json_t **ret, Error *error) {
-        _cleanup_error_ Error e = ERROR_INIT;
-        int r;
-
-        r = json_parse(path, text, size, ret, &e);
-        if (r >= 0 && !json_is_object(*ret)) {
-                json_decref(TAKE_PTR(*ret));
-                r = error_set(&e, -EBADMSG, STATUS_UNKNOWN, "%s: expected an object", path);
-        }
-        return r < 0 ? error_set(error, r, STATUS_UNKNOWN, "%s", error_get_text(&e, r)) : 0;
-}
-
 /* Every requirement has to be one that asks for nothing. */
 static int check_requirements(const char *path, json_t *requirements, Error *error) {
         json_t *requirement;
@@ -102,7 +89,7 @@ int policy_check(const char *path, const Reference *reference, Error *error) {
                                 "signature policy %s: %s; without one nothing may be pulled",
                                 path,
                                 STRERROR(r));
-        r = parse_file(path, text, size, &json, error);
+        r = json_parse_foreign(path, text, size, &json, error);
         if (r < 0)
                 return r;
         requirements = find_scope(json_object_get(json_object_get(json, "transports"), "docker"), reference);
@@ -148,7 +135,7 @@ int auth_file_find(
         r = read_file_at(AT_FDCWD, path, TRUST_FILE_MAX, &text, &size);
         if (r < 0)
                 return error_set(error, r, STATUS_UNKNOWN, "credentials %s: %s", path, STRERROR(r));
-        r = parse_file(path, text, size, &json, error);
+        r = json_parse_foreign(path, text, size, &json, error);
         if (r < 0)
                 return r;
         auths = json_object_get(json, "auths");

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 
-from case import check, equal, wait_for
+from case import Failed, check, equal, wait_for
 
 ROOT = "/var/lib/containers/storage"
 ID = re.compile(r"[0-9a-f]{64}")
@@ -33,6 +33,26 @@ def load(path):
             return json.load(f) or []
     except FileNotFoundError:
         return []
+
+
+def resolve(root, path):
+    """A path in a directory as if that were "/", symlinks in it included. All bytes."""
+    done, todo = [], path.split(b"/")
+    for _ in range(1000):
+        if not todo:
+            return os.path.join(root, *done)
+        name = todo.pop(0)
+        here = os.path.join(root, *done, name)
+        if name == b"..":
+            del done[-1:]
+        elif name not in (b"", b"."):
+            if os.path.islink(here):
+                target = os.readlink(here)
+                done = [] if target.startswith(b"/") else done
+                todo[:0] = target.split(b"/")
+            else:
+                done.append(name)
+    raise Failed(f"{path!r} is a loop")
 
 
 class Store:
@@ -81,7 +101,7 @@ class Store:
                     yield base64.b64decode(entry["payload"])
                 elif entry.get("size"):
                     name = base64.b64decode(entry["name_raw"]) if "name_raw" in entry else entry["name"].encode()
-                    path = os.path.join(self.path.encode(), b"overlay", layer.encode(), b"diff", name.lstrip(b"/"))
+                    path = resolve(os.fsencode(f"{self.path}/overlay/{layer}/diff"), name)
                     with open(path, "rb") as content:
                         while chunk := content.read(CHUNK):
                             yield chunk
