@@ -2,14 +2,15 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "basic/str.h"
+#include "config/flag.h"
 #include "config/schema.h"
 #include "format/json-field.h"
 
 #define CONFIG_PATH CRIO_SYSCONFDIR "/crio/crio.conf"
 #define CONFIG_DIR CRIO_SYSCONFDIR "/crio/crio.conf.d"
-#define OPTION_NAME_MAX 64
 
 static const struct {
         const char *name, *help;
@@ -28,33 +29,48 @@ static const struct {
 } options[] = {
         { 'c', "config", "FILE", "configuration file (" CONFIG_PATH ")" },
         { 'd', "config-dir", "DIRECTORY", "directory of its drop-ins (" CONFIG_DIR ")" },
-        { 'l', "log-level", "LEVEL", NULL }, /* a key, see below */
+        { 'l', "log-level", "LEVEL", NULL }, /* these are keys, see below */
+        { 'r', "root", "DIRECTORY", NULL },
+        { 's', "storage-driver", "NAME", NULL },
         { 'h', "help", NULL, "print this text" },
         { 'v', "version", NULL, "print the version" },
         { 0, "default", NULL, NULL }, /* of "config" */
+        { 'j', "json", NULL, NULL },  /* of "version" */
+        { 0, "verbose", NULL, NULL }, /* as well */
+};
+
+/* Options of CRI-O that are taken, so that command lines go on to work, and named as without effect. */
+static const struct {
+        const char *name;
+        bool has_value;
+} without_effect[] = {
+        { "address", true },
+        { "enable-profile-unix-socket", false },
+        { "log", true },
+        { "log-format", true },
+        { "profile", false },
+        { "profile-cpu", true },
+        { "profile-mem", true },
+        { "profile-port", true },
+        { "registries-conf", true },
+        { "registries-conf-dir", true },
+        { "runtimes", true },
+        { "tz", true },
 };
 
 void cli_done(Cli *c) {
         strv_free(c->settings);
+        strv_free(c->without_effect);
         *c = (Cli){ 0 };
 }
 
-/* Key of an option: "log-level" is log_level, in whichever table. */
-static const ConfigKey *find_key(const char *option, size_t size) {
-        char name[OPTION_NAME_MAX];
+/* The command line, and where we are. */
+typedef struct Words {
+        char **list;
+        int n, i;
+} Words;
 
-        if (size >= sizeof(name))
-                return NULL;
-        for (size_t i = 0; i < size; i++)
-                name[i] = option[i] == '-' ? '_' : option[i];
-        name[size] = '\0';
-        for (const ConfigKey *k = config_keys; k->name; k++)
-                if (streq(k->name, name))
-                        return k;
-        return NULL;
-}
-
-/* Name and value of the argument at *i, as "--name=value", "--name value" or "-n value". */
+/* Name and value of an argument, as "--name=value", "--name value" or "-n value". */
 typedef struct Argument {
         const char *name, *value;
         size_t size;
@@ -80,63 +96,109 @@ static int find_option(const Argument *a, bool is_short) {
         return -1;
 }
 
-static int need_value(int argc, char **argv, int *i, Argument *a, Error *error) {
+static int need_value(Words *words, Argument *a, Error *error) {
         if (a->value)
                 return 0;
-        if (*i + 1 >= argc)
+        if (words->i + 1 >= words->n)
                 return error_set(
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
                                 "option %s needs a value",
-                                argv[*i]);
-        a->value = argv[++*i];
+                                words->list[words->i]);
+        a->value = words->list[++words->i];
         return 0;
 }
 
-static int
-take_setting(Cli *c, const ConfigKey *key, int argc, char **argv, int *i, Argument *a, Error *error) {
+/* A list that is given several times is one list. */
+static int take_setting(Cli *c, const ConfigKey *key, Words *words, Argument *a, Error *error) {
+        _cleanup_free_ char *longer = NULL;
+        const char *before = pairs_get(c->settings, key->name);
         int r;
 
         if (key->type == CONFIG_BOOLEAN && !a->value)
                 a->value = "true";
-        r = need_value(argc, argv, i, a, error);
-        return r < 0 ? r : pairs_set(&c->settings, key->name, a->value);
+        r = need_value(words, a, error);
+        if (r < 0)
+                return r;
+        if (key->type == CONFIG_STRINGS && before) {
+                longer = str_join(before, ",", a->value, NULL);
+                if (!longer)
+                        return -ENOMEM;
+        }
+        return pairs_set(&c->settings, key->name, longer ?: a->value);
 }
 
-static int take_option(Cli *c, int argc, char **argv, int *i, Error *error) {
-        bool is_short = argv[*i][1] != '-';
+/* 0: not one of them. */
+static int take_without_effect(Cli *c, Words *words, Argument *a, Error *error) {
+        FOREACH_ELEMENT(w, without_effect) {
+                int r = 0;
+
+                if (strlen(w->name) != a->size || strncmp(w->name, a->name, a->size) != 0)
+                        continue;
+                if (w->has_value)
+                        r = need_value(words, a, error);
+                if (r >= 0)
+                        r = strv_extendf(&c->without_effect, "--%s", w->name);
+                return r < 0 ? r : 1;
+        }
+        return 0;
+}
+
+/* Options that are not keys. */
+static int take_own(Cli *c, int row, Words *words, Argument *a, Error *error) {
+        const struct {
+                const char *name;
+                bool *flag;
+        } flags[] = { { "default", &c->defaults }, { "json", &c->json }, { "verbose", &c->verbose } };
+        const char *name = options[row].name;
+        int r;
+
+        FOREACH_ELEMENT(f, flags)
+                if (streq(name, f->name)) {
+                        *f->flag = true;
+                        return 0;
+                }
+        if (streq(name, "help") || streq(name, "version")) {
+                bool verbose = c->command == CLI_VERSION && *a->name == 'v';
+
+                if (verbose) /* "crio version -v" */
+                        c->verbose = true;
+                else
+                        c->command = streq(name, "help") ? CLI_HELP : CLI_VERSION;
+                return 0;
+        }
+        r = need_value(words, a, error);
+        if (r < 0)
+                return r;
+        *(streq(name, "config") ? &c->config_path : &c->config_dir) = a->value;
+        return 0;
+}
+
+static int take_option(Cli *c, Words *words, Error *error) {
         const ConfigKey *key;
         Argument a;
         int row, r;
 
-        split_argument(argv[*i], &a);
-        row = find_option(&a, is_short);
-        key = row >= 0           ? find_key(options[row].name, strlen(options[row].name)) :
-                        is_short ? NULL :
-                                   find_key(a.name, a.size);
+        split_argument(words->list[words->i], &a);
+        /* One dash does for a long name, too. */
+        row = find_option(&a, words->list[words->i][1] != '-' && a.size == 1);
+        key = row >= 0 ? flag_find_key(options[row].name, strlen(options[row].name)) :
+                         flag_find_key(a.name, a.size);
         if (key)
-                return take_setting(c, key, argc, argv, i, &a, error);
-        if (row < 0)
-                return error_set(
-                                error,
-                                -EINVAL,
-                                STATUS_INVALID_ARGUMENT,
-                                "unknown option %s, see crio --help",
-                                argv[*i]);
-        if (streq(options[row].name, "help"))
-                c->command = CLI_HELP;
-        else if (streq(options[row].name, "version"))
-                c->command = CLI_VERSION;
-        else if (streq(options[row].name, "default"))
-                c->defaults = true;
-        else {
-                r = need_value(argc, argv, i, &a, error);
-                if (r < 0)
-                        return r;
-                *(streq(options[row].name, "config") ? &c->config_path : &c->config_dir) = a.value;
-        }
-        return 0;
+                return take_setting(c, key, words, &a, error);
+        if (row >= 0)
+                return take_own(c, row, words, &a, error);
+        r = take_without_effect(c, words, &a, error);
+        if (r != 0)
+                return MIN(r, 0);
+        return error_set(
+                        error,
+                        -EINVAL,
+                        STATUS_INVALID_ARGUMENT,
+                        "flag provided but not defined: -%.*s, see crio --help",
+                        (int) a.size,
+                        a.name);
 }
 
 static int take_command(Cli *c, const char *name, Error *error) {
@@ -149,17 +211,21 @@ static int take_command(Cli *c, const char *name, Error *error) {
                         error,
                         -EINVAL,
                         STATUS_INVALID_ARGUMENT,
-                        "unknown command %s, see crio --help",
+                        "command \"%s\" not supported, see crio --help",
                         name);
 }
 
 int cli_parse(int argc, char **argv, Cli *ret, Error *error) {
+        Words words = { .list = argv, .n = argc, .i = 1 };
         _cleanup_(cli_done) Cli c = { 0 };
         int r = 0;
 
-        for (int i = 1; i < argc && r >= 0; i++)
-                r = argv[i][0] == '-' && argv[i][1] ? take_option(&c, argc, argv, &i, error) :
-                                                      take_command(&c, argv[i], error);
+        for (; words.i < argc && r >= 0; words.i++) {
+                const char *word = argv[words.i];
+
+                r = word[0] == '-' && word[1] ? take_option(&c, &words, error) :
+                                                take_command(&c, word, error);
+        }
         if (r < 0)
                 return r;
         *ret = c;
@@ -167,26 +233,79 @@ int cli_parse(int argc, char **argv, Cli *ret, Error *error) {
         return 0;
 }
 
-int cli_load_config(const Cli *cli, Config **ret, Error *error) {
+static int set_key(Config *c, const ConfigKey *key, const char *value, const char *from, Error *error) {
+        _cleanup_error_ Error why = ERROR_INIT;
+        int r = config_set(c, key, value, &why);
+
+        return r < 0 ? error_set(error,
+                                 r,
+                                 STATUS_INVALID_ARGUMENT,
+                                 "invalid value \"%s\" for %s: %s",
+                                 value,
+                                 from,
+                                 r == -ERANGE ? "value out of range" : error_get_text(&why, r)) :
+                       0;
+}
+
+static int load_environment(Config *c, Error *error) {
+        int r = 0;
+
+        for (const ConfigKey *k = config_keys; k->name && r >= 0; k++) {
+                char variable[FLAG_NAME_MAX];
+                const char *value;
+
+                flag_format_variable(k, variable);
+                value = *variable ? getenv(variable) : NULL;
+                if (!isempty(value))
+                        r = set_key(c, k, value, variable, error);
+        }
+        return r;
+}
+
+static int load_options(const Cli *cli, Config *c, Error *error) {
+        PAIRS_FOREACH(p, cli->settings) {
+                char flag[FLAG_NAME_MAX + 6] = "flag -";
+                const ConfigKey *key = config_keys;
+                int r;
+
+                while (!streq(key->name, p[0])) /* it is there: take_setting() had it */
+                        key++;
+                flag_format(key, flag + 6);
+                r = set_key(c, key, p[1], flag, error);
+                if (r < 0)
+                        return r;
+        }
+        return strv_length(cli->without_effect) > 0 ?
+                        strv_extend_strv(&c->without_effect, cli->without_effect) :
+                        0;
+}
+
+int cli_load_files(const Cli *cli, Config **ret, Error *error) {
         _cleanup_(config_freep) Config *c = NULL;
+        const char *path = cli->config_path ?: getenv("CONTAINER_CONFIG");
+        const char *dir = cli->config_dir ?: getenv("CONTAINER_CONFIG_DIR");
         int r;
 
         r = config_new(&c);
         if (r >= 0 && !cli->defaults)
-                r = config_load(c,
-                                cli->config_path ?: CONFIG_PATH,
-                                cli->config_path,
-                                cli->config_dir ?: CONFIG_DIR,
-                                error);
-        if (r < 0)
-                return r;
-        PAIRS_FOREACH(p, cli->settings) {
-                r = config_set(c, find_key(p[0], strlen(p[0])), p[1], error);
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(c);
-        return 0;
+                r = config_load(c, path ?: CONFIG_PATH, path, dir ?: CONFIG_DIR, error);
+        if (r >= 0)
+                *ret = TAKE_PTR(c);
+        return r;
+}
+
+int cli_load_config(const Cli *cli, Config **ret, Error *error) {
+        _cleanup_(config_freep) Config *c = NULL;
+        int r;
+
+        r = cli_load_files(cli, &c, error);
+        if (r >= 0 && !cli->defaults)
+                r = load_environment(c, error);
+        if (r >= 0)
+                r = load_options(cli, c, error);
+        if (r >= 0)
+                *ret = TAKE_PTR(c);
+        return r;
 }
 
 static const char *argument_of(const ConfigKey *k) {
@@ -207,7 +326,7 @@ static void print_help(void) {
                         (void) printf("  %-10s %s\n", c->name, c->help);
         (void) printf("\nOptions:\n");
         FOREACH_ELEMENT(o, options)
-                if (o->help)
+                if (o->help && o->letter)
                         (void) printf("  -%c, --%s%s%s\n        %s\n",
                                       o->letter,
                                       o->name,
@@ -216,11 +335,40 @@ static void print_help(void) {
                                       o->help);
         (void) printf("\nKeys of crio.conf, as options:\n");
         for (const ConfigKey *k = config_keys; k->name; k++) {
-                (void) printf("  --");
-                for (const char *p = k->name; *p; p++)
-                        (void) putchar(*p == '_' ? '-' : *p);
-                (void) printf("=%s\n        %s\n", argument_of(k), k->help);
+                char flag[FLAG_NAME_MAX];
+
+                flag_format(k, flag);
+                if (*flag)
+                        (void) printf("  --%s=%s\n        %s%s\n",
+                                      flag,
+                                      argument_of(k),
+                                      k->help,
+                                      k->offset == CONFIG_NO_FIELD ? " (without effect in this version)" :
+                                                                     "");
         }
+}
+
+/* As CRI-O prints it; what a C program does not have is left out. */
+static void print_version(const Cli *c) {
+        const struct {
+                const char *text, *json, *value;
+        } rows[] = {
+                { "Version", "version", CRIO_VERSION },
+                { "Compiler", "compiler", "gcc-compatible " __VERSION__ },
+                { "Platform", "platform", "linux/" CRIO_ARCHITECTURE },
+                { "Linkmode", "linkmode", "dynamic" },
+        };
+
+        if (c->json) {
+                (void) printf("{\n");
+                FOREACH_ELEMENT(row, rows)
+                        (void) printf("  \"%s\": \"%s\",\n", row->json, row->value);
+                (void) printf("  \"seccompEnabled\": false,\n  \"appArmorEnabled\": false\n}");
+                return;
+        }
+        FOREACH_ELEMENT(row, rows)
+                (void) printf("%s:%*s%s\n", row->text, (int) (16 - strlen(row->text)), "", row->value);
+        (void) printf("SeccompEnabled:  false\nAppArmorEnabled: false\n");
 }
 
 static int print_config(const Cli *cli, Error *error) {
@@ -230,7 +378,9 @@ static int print_config(const Cli *cli, Error *error) {
 
         r = cli_load_config(cli, &c, error);
         if (r >= 0)
-                r = config_format(c, true, &text);
+                r = config_check_values(c, error);
+        if (r >= 0)
+                r = config_format(c, !cli->defaults, &text);
         if (r < 0)
                 return r;
         (void) fputs(text, stdout); /* a full stdout is found by the flush at the end */
@@ -242,9 +392,11 @@ int cli_run(const Cli *c, Error *error) {
 
         if (c->command == CLI_HELP)
                 print_help();
-        else if (c->command == CLI_VERSION)
-                (void) printf("crio version %s\n", CRIO_VERSION);
-        else
+        else if (c->command == CLI_VERSION) {
+                if (!c->json)
+                        (void) printf("crio version %s\n", CRIO_VERSION);
+                print_version(c);
+        } else
                 r = print_config(c, error);
         if (r >= 0 && fflush(stdout) != 0)
                 r = error_set(error,

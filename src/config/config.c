@@ -502,7 +502,7 @@ static int check_runtimes(Config *c, Error *error) {
         return 0;
 }
 
-int config_check(Config *c, Error *error) {
+int config_check_values(Config *c, Error *error) {
         if (!streq(c->cgroup_manager, "systemd"))
                 return error_set(
                                 error,
@@ -530,20 +530,26 @@ int config_check(Config *c, Error *error) {
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "crio.runtime.log_size_max: at least %d, or negative",
+                                "crio.runtime.log_size_max: log size max should be negative or >= %d",
                                 LOG_SIZE_MIN);
         if (log_level_from_string(c->log_level) < 0)
                 return error_set(
                                 error,
                                 -EINVAL,
                                 STATUS_INVALID_ARGUMENT,
-                                "crio.runtime.log_level: unknown level \"%s\"",
+                                "crio.runtime.log_level: not a valid logrus Level: \"%s\"; use fatal, error, warn, info, debug or trace",
                                 c->log_level);
         if (c->ctr_stop_timeout_sec < STOP_TIMEOUT_MIN_SEC || c->ctr_stop_timeout_sec > INT64_MAX)
                 c->ctr_stop_timeout_sec = STOP_TIMEOUT_MIN_SEC;
         if (c->grpc_max_recv_msg_size == 0 || c->grpc_max_recv_msg_size > INT64_MAX)
                 c->grpc_max_recv_msg_size = MESSAGE_SIZE_DEFAULT; /* what a negative number means */
-        return check_runtimes(c, error);
+        return 0;
+}
+
+int config_check(Config *c, Error *error) {
+        int r = config_check_values(c, error);
+
+        return r < 0 ? r : check_runtimes(c, error);
 }
 
 const ConfigRuntime *config_find_runtime(const Config *c, const char *name) {

@@ -73,8 +73,25 @@ int config_load(Config *c, const char *path, bool required, const char *drop_dir
 /* Sets one key from the text of a command line; lists are separated by commas. */
 int config_set(Config *c, const ConfigKey *key, const char *value, Error *error);
 
-/* Cross-field checks, and paths of runtimes. 0, or -EINVAL with a text. */
+/* Checks that need no look at the system. 0, or -EINVAL with a text. */
+int config_check_values(Config *c, Error *error);
+
+/* The same, and paths of runtimes. 0, or -EINVAL with a text. */
 int config_check(Config *c, Error *error);
+
+/* Those of without_effect that CRI-O has, or those that nobody knows, as one text separated by commas; ""
+ * when there are none. 0 or -ENOMEM. */
+int config_format_ignored(const Config *c, bool known, char **ret);
+
+/**
+ * config_take_reloadable() - make what can change without a restart as a new configuration says
+ * @c:      the one in force
+ * @fresh:  checked; afterwards it holds what was replaced, and must live as long as pods that refer to its
+ *          handlers
+ *
+ * Logs each change. Source: crio.conf(5), "live configuration reload".
+ */
+int config_take_reloadable(Config *c, Config *fresh);
 
 /* The handler of that name ("" is the default one), or NULL. */
 const ConfigRuntime *config_find_runtime(const Config *c, const char *name);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,6 +88,26 @@ static int check_node(Error *error) {
         return 0;
 }
 
+/* Two of us would take each other's containers for remains. The lock ends with the process. */
+static int lock_state(Manager *m, Error *error) {
+        m->lock_fd = open_at(AT_FDCWD, RUN_DIR "/lock", O_RDWR | O_CREAT, 0600);
+        if (m->lock_fd < 0)
+                return error_set(
+                                error,
+                                m->lock_fd,
+                                STATUS_INTERNAL,
+                                "open " RUN_DIR "/lock: %s",
+                                STRERROR(m->lock_fd));
+        if (flock(m->lock_fd, LOCK_EX | LOCK_NB) >= 0)
+                return 0;
+        return error_set(
+                        error,
+                        -errno,
+                        STATUS_FAILED_PRECONDITION,
+                        errno == EWOULDBLOCK ? "another crio runs, it holds " RUN_DIR "/lock" :
+                                               "lock " RUN_DIR "/lock: %m");
+}
+
 static int open_partners(Manager *m, Error *error) {
         const Config *config = m->config;
         int r;
@@ -113,7 +134,7 @@ int manager_new(sd_event *event, const Config *config, Manager **ret, Error *err
 
         if (!m)
                 return -ENOMEM;
-        *m = (Manager){ .event = event, .config = config };
+        *m = (Manager){ .event = event, .config = config, .lock_fd = -EBADF };
 
         r = check_node(error);
         if (r < 0)
@@ -131,6 +152,9 @@ int manager_new(sd_event *event, const Config *config, Manager **ret, Error *err
                 r = mkdir_p_at(AT_FDCWD, RUN_CONTAINERS_DIR, 0755);
         if (r < 0)
                 return error_set(error, r, STATUS_INTERNAL, "make %s: %s", RUN_DIR, STRERROR(r));
+        r = lock_state(m, error);
+        if (r < 0)
+                return r;
         m->capabilities = capability_bounding_set();
         m->controllers = find_controllers();
         m->oom_score_adj_min = find_oom_score_adj_min();
@@ -164,6 +188,7 @@ Manager *manager_free(Manager *m) {
         hashmap_free(m->names);
         hashmap_free(m->containers);
         hashmap_free(m->pods);
+        close_fd(m->lock_fd);
         free(m);
         return NULL;
 }

@@ -50,6 +50,7 @@ struct Manager {
         uint64_t capabilities; /* that this node can give */
         unsigned controllers;  /* of cgroups; mask of OCI_CONTROLLER() */
         int oom_score_adj_min;
+        int lock_fd; /* so that there is one of us */
         bool stopping;
 };
 

@@ -33,11 +33,16 @@
 /* Blocks from here on go back to the kernel when they are freed; without a limit that is said, the one of
  * malloc grows with the largest message. */
 #define LARGE_BLOCK (256 * KIB)
+/* Each keeps a configuration of a few KiB. */
+#define RELOADS_MAX 4096
 #define DRAIN_LOOK_USEC (20 * USEC_PER_MSEC)
 
 typedef struct Daemon {
         sd_event *event;
+        const Cli *cli;
         Config *config;
+        Config **replaced; /* of reloads */
+        size_t n_replaced;
         Manager *manager;
         GrpcServer *server;
         sd_event_source *drain_timer;
@@ -50,6 +55,9 @@ static void daemon_done(Daemon *d) {
         grpc_server_free(d->server);
         manager_free(d->manager);
         config_free(d->config);
+        for (size_t i = 0; i < d->n_replaced; i++)
+                config_free(d->replaced[i]);
+        free(d->replaced);
         close_fd(d->listen_fd);
         sd_event_unref(d->event);
 }
@@ -76,6 +84,13 @@ static int listen_on(const char *path, Error *error) {
         if (r < 0)
                 return error_set(error, r, STATUS_INTERNAL, "listen on %s: %s", path, STRERROR(r));
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd >= 0 && (connect(fd, &address.sa, sizeof(address.un)) >= 0 || errno == EAGAIN))
+                return error_set(
+                                error,
+                                -EADDRINUSE,
+                                STATUS_FAILED_PRECONDITION,
+                                "already existing connection on %s: another crio or crio.socket listens there",
+                                path);
         if (fd < 0 || (unlink(path) < 0 && errno != ENOENT) ||
             bind(fd, &address.sa, sizeof(address.un)) < 0 || chmod(path, 0660) < 0 ||
             listen(fd, LISTEN_BACKLOG) < 0)
@@ -134,9 +149,47 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
         return r < 0 ? sd_event_exit(d->event, 0) : 0;
 }
 
-/* systemctl reload: there is nothing to read again yet; the network directory is watched anyway. */
+static int reload(Daemon *d, Error *error) {
+        _cleanup_(config_freep) Config *fresh = NULL;
+        Config **kept;
+        int r;
+
+        r = cli_load_files(d->cli, &fresh, error);
+        if (r >= 0)
+                r = config_check(fresh, error);
+        if (r < 0)
+                return r;
+        kept = reallocarray(d->replaced, d->n_replaced + 1, sizeof(*kept));
+        if (!kept)
+                return -ENOMEM;
+        d->replaced = kept;
+        r = config_take_reloadable(d->config, fresh);
+        kept[d->n_replaced++] = TAKE_PTR(fresh); /* pods may refer to its handlers */
+        log_set_level(log_level_from_string(d->config->log_level));
+        return r;
+}
+
+/* systemctl reload. Options and environment are not looked at again, as CRI-O has it. */
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
-        log_notice("a changed crio.conf is read at the next start");
+        _cleanup_error_ Error error = ERROR_INIT;
+        Daemon *d = userdata;
+        int r;
+
+        r = d->n_replaced < RELOADS_MAX ? reload(d, &error) :
+                                          error_set(&error,
+                                                    -ENOBUFS,
+                                                    STATUS_RESOURCE_EXHAUSTED,
+                                                    "reloaded %d times, restart crio",
+                                                    RELOADS_MAX);
+        if (r < 0)
+                log_error("Unable to reload configuration: %s", error_get_text(&error, r));
+        else
+                log_info("Configuration reload completed");
+        return 0;
+}
+
+/* A goroutine dump or a garbage collection in CRI-O; here they must only not end us. */
+static int on_ignored(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
         return 0;
 }
 
@@ -144,7 +197,11 @@ static int add_signals(Daemon *d) {
         static const struct {
                 int number;
                 sd_event_signal_handler_t handler;
-        } handlers[] = { { SIGTERM, on_terminate }, { SIGINT, on_terminate }, { SIGHUP, on_reload } };
+        } handlers[] = { { SIGTERM, on_terminate },
+                         { SIGINT, on_terminate },
+                         { SIGHUP, on_reload },
+                         { SIGUSR1, on_ignored },
+                         { SIGUSR2, on_ignored } };
         sigset_t set;
 
         sigemptyset(&set);
@@ -200,8 +257,24 @@ static int daemon_start(Daemon *d, Error *error) {
         return r < 0 ? r : manager_start(d->manager, on_started, d, error);
 }
 
+static int log_ignored(const Config *c) {
+        _cleanup_free_ char *known = NULL, *unknown = NULL;
+        int r;
+
+        r = config_format_ignored(c, true, &known);
+        if (r >= 0)
+                r = config_format_ignored(c, false, &unknown);
+        if (r < 0)
+                return r;
+        if (!isempty(known))
+                log_notice("crio.conf: without effect in this version, ignoring: %s", known);
+        if (!isempty(unknown))
+                log_warning("crio.conf: unknown keys, ignoring: %s", unknown);
+        return 0;
+}
+
 static int run_daemon(const Cli *cli, Error *error) {
-        _cleanup_(daemon_done) Daemon d = { .listen_fd = -EBADF };
+        _cleanup_(daemon_done) Daemon d = { .listen_fd = -EBADF, .cli = cli };
         int r, level;
 
         r = cli_load_config(cli, &d.config, error);
@@ -212,8 +285,9 @@ static int run_daemon(const Cli *cli, Error *error) {
         level = log_level_from_string(d.config->log_level);
         if (level >= 0)
                 log_set_level(level);
-        STRV_FOREACH(key, d.config->without_effect)
-                log_notice("crio.conf: %s has no effect in this version, ignoring", *key);
+        r = log_ignored(d.config);
+        if (r < 0)
+                return r;
         r = daemon_start(&d, error);
         return r < 0 ? r : sd_event_loop(d.event);
 }
