@@ -11,10 +11,13 @@
 #include "basic/fd.h"
 #include "stdio/store.h"
 
+/* What is kept when no chunk is bigger. */
+#define KEPT_MAX (64 * KIB)
+
 int spool_init(Spool *s, int fd, Chunk *chunk) {
         bool found = fd >= 0;
 
-        *s = (Spool){ .fd = fd, .chunk = chunk };
+        *s = (Spool){ .fd = fd, .chunk = chunk, .kept = SPOOL_SIZE };
         if (!found) {
                 s->fd = memfd_create("spool", MFD_CLOEXEC);
                 if (s->fd < 0)
@@ -36,9 +39,9 @@ void spool_done(Spool *s) {
 }
 
 ssize_t spool_get_size(const Spool *s) {
-        struct stat st;
+        off_t size = lseek(s->fd, 0, SEEK_CUR);
 
-        return fstat(s->fd, &st) < 0 ? -errno : (ssize_t) st.st_size;
+        return size < 0 ? -errno : (ssize_t) size;
 }
 
 void spool_begin(
@@ -62,18 +65,21 @@ void spool_begin(
 }
 
 ssize_t spool_fill(Spool *s, int pipe_fd, size_t max_bytes) {
-        loff_t offset = 0;
         ssize_t n;
 
         n = splice(pipe_fd,
                    NULL,
                    s->fd,
-                   &offset,
+                   NULL,
                    MIN(max_bytes, (size_t) SPOOL_SIZE),
                    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        if (n < 0)
+                return -errno;
         if (n > 0)
                 (void) fault_point("chunk", "fill", "after");
-        return n < 0 ? -errno : n;
+        s->size = (size_t) n;
+        s->kept = MAX(s->kept, s->size);
+        return n;
 }
 
 void spool_mark(Spool *s, const Slot *slot, size_t offset) {
@@ -81,12 +87,21 @@ void spool_mark(Spool *s, const Slot *slot, size_t offset) {
         atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* Gives memory back that a flood had needed. */
+static void spool_trim(Spool *s) {
+        if (s->kept <= KEPT_MAX || s->size > KEPT_MAX)
+                return;
+        if (ftruncate(s->fd, 0) >= 0) /* else with the next chunk */
+                s->kept = 0;
+}
+
 int spool_clear(Spool *s) {
         (void) fault_point("chunk", "clear", "before");
-        if (ftruncate(s->fd, 0) < 0)
+        if (lseek(s->fd, 0, SEEK_SET) < 0)
                 return -errno;
         (void) fault_point("chunk", "clear", "after");
         s->chunk->begun = 0;
         (void) fault_point("chunk", "end", "after");
+        spool_trim(s);
         return 0;
 }
