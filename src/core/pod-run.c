@@ -438,7 +438,7 @@ static int run_step_settle(Operation *op) {
         }
 
         r->removal.on_done = removal_on_done;
-        result = pod_remove(p, &r->removal, NULL);
+        result = pod_remove(p, /* abandon= */ false, &r->removal, NULL);
         if (result < 0) {
                 error_move(&op->error, &r->error);
                 return r->result;
@@ -458,7 +458,7 @@ static void run_on_done(Operation *op, int result) {
         if (r->pod) { /* it was stopped before it could take back anything */
                 r->pod->run = NULL;
                 r->pod->state = POD_CREATING; /* nobody was told of it */
-                if (pod_remove(r->pod, NULL, NULL) < 0)
+                if (pod_remove(r->pod, /* abandon= */ false, NULL, NULL) < 0)
                         log_warning("a pod sandbox that was not started stays until the next start of crio");
         }
         (void) pod_run_free(r);

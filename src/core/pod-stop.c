@@ -130,8 +130,8 @@ static int detach(PodStop *s, Error *error);
  * and the link are free then, and the next DEL succeeds. */
 static void stop_on_detached(int r, char *const *addresses, const Error *error, void *userdata) {
         PodStop *s = userdata;
+        _cleanup_(network_call_freep) NetworkCall *call = TAKE_PTR(s->network); /* owns the error */
 
-        s->network = network_call_free(s->network);
         if (r >= 0)
                 s->pod->network_attached = false;
         else if (s->n_detaches < DETACHES_MAX) {
@@ -139,6 +139,12 @@ static void stop_on_detached(int r, char *const *addresses, const Error *error, 
                 r = detach(s, &s->operation.error);
                 if (r >= 0)
                         return;
+        } else if (s->pod->abandoned) {
+                log_warning("pod %s: %s; it is removed nevertheless, its address may stay taken",
+                            s->pod->id,
+                            error_get_text(error, r));
+                s->pod->network_attached = false;
+                r = 0;
         } else
                 error_copy(&s->operation.error, error);
         operation_resume(&s->operation, r);
@@ -392,7 +398,7 @@ static int remove_on_timer(sd_event_source *source, uint64_t usec, void *userdat
         Pod *p = userdata;
         int r;
 
-        r = p->remove ? 0 : pod_remove(p, NULL, NULL);
+        r = p->remove ? 0 : pod_remove(p, /* abandon= */ false, NULL, NULL);
         if (r < 0)
                 p->state = POD_NOTREADY;
         return 0;
@@ -432,10 +438,11 @@ static void remove_on_done(Operation *op, int r) {
         (void) pod_remove_free(x);
 }
 
-int pod_remove(Pod *p, OperationWaiter *w, Error *error) {
+int pod_remove(Pod *p, bool abandon, OperationWaiter *w, Error *error) {
         PodRemove *x = p->remove;
         int r;
 
+        p->abandoned |= abandon;
         if (x) {
                 if (w)
                         operation_join(&x->operation, w);

@@ -48,6 +48,7 @@ struct Pod {
         char *slice;
         bool slice_owned;
         bool network_attached; /* ADD was begun, DEL has not succeeded */
+        bool abandoned;        /* a client removes it, whatever the plugins say */
         bool released;         /* nothing of it is left outside of its files */
 
         UnitWatch pause_watch; /* of the pause process, where there is one */
@@ -115,8 +116,9 @@ int pod_run(Manager *m, PodConfig *config, OperationWaiter *w, Id *ret_id, Error
 /* Kills what runs in it, releases network and namespaces. 1: nothing to do, the waiter does not wait. */
 int pod_stop(Pod *p, OperationWaiter *w, Error *error);
 
-/* Stops it, removes its containers and itself; the pod is gone before the waiter hears. @w: may be NULL. */
-int pod_remove(Pod *p, OperationWaiter *w, Error *error);
+/* Stops it, removes its containers and itself; the pod is gone before the waiter hears. @abandon: also when
+ * the network plugins fail to release it; @w: may be NULL. */
+int pod_remove(Pod *p, bool abandon, OperationWaiter *w, Error *error);
 
 /* UpdatePodSandboxResources. Zero fields stay as they are. */
 int pod_update(Pod *p, const ContainerResources *resources, OperationWaiter *w, Error *error);

@@ -321,7 +321,7 @@ static int restore_step_undo_pods(Operation *op) {
                         continue;
                 log_info("pod %s was not started to its end, removing it", p->id);
                 w = gather_add(&x->gather);
-                r = w ? pod_remove(p, w, &error) : 0;
+                r = w ? pod_remove(p, /* abandon= */ false, w, &error) : 0;
                 if (r != 0)
                         gather_drop(&x->gather, w, 0, NULL);
         }

@@ -112,7 +112,7 @@ HANDLER(handle_remove_pod_sandbox) {
                 return;
         r = find_or_done(userdata, request->pod_sandbox_id, &p, &error);
         if (r == 0)
-                r = pod_remove(p, &w->waiter, &error);
+                r = pod_remove(p, /* abandon= */ true, &w->waiter, &error);
         request_wait_settle(w, r, &error);
 }
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -61,7 +62,14 @@ static void network_load(Network *n) {
 }
 
 static int network_on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata) {
-        network_load(userdata);
+        Network *n = userdata;
+        _cleanup_free_ char *path = event->mask & IN_CREATE ? path_join(n->dir, event->name) : NULL;
+        struct stat st;
+
+        /* Of what is created only a link is whole at once; a file is when its writer closes it. */
+        if (event->mask & IN_CREATE && (!path || lstat(path, &st) < 0 || !S_ISLNK(st.st_mode)))
+                return 0;
+        network_load(n);
         return 0;
 }
 
@@ -88,7 +96,7 @@ int network_new(sd_event *event,
                                 event,
                                 &n->inotify_source,
                                 n->dir,
-                                IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE,
+                                IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE,
                                 network_on_inotify,
                                 n);
         if (r < 0)
@@ -221,14 +229,16 @@ static int result_addresses(json_t *result, char ***ret) {
         return 0;
 }
 
+/* ADD and CHECK go forwards and end with the first failure, DEL goes backwards and does what it can. */
+static bool call_is_setup(const NetworkCall *c) {
+        return !streq(c->command, "DEL");
+}
+
 static void call_finish(NetworkCall *c) {
         _cleanup_strv_ char **addresses = NULL;
 
-        if (c->r >= 0 && streq(c->command, "ADD")) {
-                c->r = cache_write(c);
-                if (c->r >= 0)
-                        c->r = result_addresses(c->result, &addresses);
-        }
+        if (c->r >= 0 && call_is_setup(c))
+                c->r = result_addresses(c->result, &addresses);
         if ((c->r >= 0 || c->undoing) && streq(c->command, "DEL") && c->list)
                 cache_remove(call_network_name(c), c->id);
         c->on_done(c->r, addresses, &c->error, c->userdata);
@@ -262,6 +272,34 @@ static const char *call_plugin(const NetworkCall *c) {
         return json_string_value(json_object_get(plugin, "type"));
 }
 
+static bool is_true(json_t *value) {
+        const char *text = json_string_value(value);
+
+        return json_is_true(value) || (text && strcasecmp(text, "true") == 0);
+}
+
+/* All plugins have done their part: what they made is kept, and looked at where their version has a verb for
+ * that (0.4.0 and later). 1: they are asked; 0: there is nothing to ask; negative errno. */
+static int call_begin_check(NetworkCall *c) {
+        const char *version = strempty(json_string_value(json_object_get(c->list, "cniVersion")));
+        int r;
+
+        r = cache_write(c);
+        if (r < 0)
+                return r;
+        /* portmap of Debian 12 and 13 does not find its own rules again (it looks for an IPv6 chain that a
+         * pod with IPv4 has no need of), so pods with ports of the host are not asked after. */
+        if (json_object_size(c->runtime_config) > 0)
+                return 0;
+        if (is_true(json_object_get(c->list, "disableCheck")) || isempty(version) ||
+            startswith(version, "0.1.") || startswith(version, "0.2.") || startswith(version, "0.3."))
+                return 0;
+        c->command = "CHECK";
+        c->left = json_array_size(json_object_get(c->list, "plugins"));
+        c->current = 0;
+        return 1;
+}
+
 /* An ADD that failed may have done half of its work: DEL everything, then say why it failed. */
 static void call_undo(NetworkCall *c) {
         c->undoing = true;
@@ -286,11 +324,11 @@ static void call_on_child(Child *child, const ChildResult *result, void *userdat
                 c->r = r;
                 error_move(&c->error, &error);
         }
-        if (r < 0 && streq(c->command, "ADD")) {
+        if (r < 0 && call_is_setup(c)) {
                 call_undo(c);
         } else {
                 c->left--;
-                c->current += streq(c->command, "ADD") ? 1 : -1UL;
+                c->current += call_is_setup(c) ? 1 : -1UL;
         }
         if (call_next(c) < 0)
                 call_finish(c);
@@ -397,17 +435,28 @@ static int call_run_plugin(NetworkCall *c) {
 
 /* 0: a plugin runs; negative: the call is over, c->r says how. */
 static int call_next(NetworkCall *c) {
-        while (c->left > 0) {
+        for (;;) {
+                if (c->left == 0) {
+                        if (!streq(c->command, "ADD"))
+                                return -ENODATA;
+                        c->r = call_begin_check(c);
+                        if (c->r == 0)
+                                return -ENODATA;
+                        if (c->r < 0)
+                                call_undo(c);
+                        else
+                                c->r = 0;
+                        continue;
+                }
                 if (call_run_plugin(c) >= 0)
                         return 0;
-                if (streq(c->command, "ADD"))
+                if (call_is_setup(c))
                         call_undo(c);
                 else {
                         c->left--;
                         c->current--;
                 }
         }
-        return -ENODATA;
 }
 
 static int call_on_defer(sd_event_source *source, void *userdata) {

@@ -54,7 +54,7 @@ DEFINE_CLEANUP(Network *, network_free);
 int network_check(Network *n, Error *error);
 
 /**
- * network_attach() - ADD
+ * network_attach() - ADD, and CHECK where the version of the configuration has it
  * @on_done:  called once, from the loop; what an ADD that failed had done is taken back before (DEL)
  * @ret:      for network_call_free()
  */
