@@ -142,7 +142,8 @@ static void exit_fill(ContainerExit *x) {
                 else if (c->exit_code != 0)
                         reason = "Error";
         }
-        if (c->started_at_nsec == 0)
+        /* A short one ended before we heard from the runtime that it was started. */
+        if (c->started_at_nsec == 0 || c->started_at_nsec > c->finished_at_nsec)
                 c->started_at_nsec = c->finished_at_nsec;
         r = str_replace(&c->reason, reason);
         if (r >= 0 && !x->known)
