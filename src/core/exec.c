@@ -23,6 +23,8 @@
 #include "unit/cgroup.h"
 
 #define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
+/* A runtime reaps the command that was killed and ends by itself; unless it hangs. */
+#define RUNTIME_GRACE_USEC (2 * USEC_PER_SEC)
 #define CGROUP_PREFIX "crio-exec-"
 
 struct Exec {
@@ -84,12 +86,6 @@ void exec_clean_all(Container *c) {
                         continue;
                 sweeper_release(c->manager->sweeper, child, /* kill= */ true);
         }
-}
-
-static void exec_kill(Exec *e) {
-        if (e->cgroup)
-                (void) cgroup_kill(e->cgroup); /* what could not be killed ends with the container */
-        child_kill(e->child);
 }
 
 Exec *exec_cancel(Exec *e) {
@@ -155,11 +151,21 @@ static void exec_on_exit(Child *child, const ChildResult *result, void *userdata
         exec_finish(e, r, r < 0 ? NULL : &answer, &error);
 }
 
+/* The answer says that the command is gone, so it comes when the runtime has reaped it: who kills the
+ * runtime leaves a zombie to the init of the container. */
 static int exec_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Exec *e = userdata;
+        bool again = e->timed_out;
+        int r;
 
         e->timed_out = e->kill = true;
-        exec_kill(e);
+        if (e->cgroup)
+                (void) cgroup_kill(e->cgroup); /* what could not be killed ends with the container */
+        r = sd_event_source_set_time_relative(source, RUNTIME_GRACE_USEC);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        if (r < 0 || again || !e->cgroup)
+                child_kill(e->child);
         return 0;
 }
 
