@@ -85,9 +85,7 @@ static int spec_find_places(const Container *c, SpecParts *parts) {
         parts->cgroups_path = str_join(p->slice, ":crio:", c->id, NULL);
         parts->network = host_network ? NULL : pod_get_netns_path(p);
         parts->ipc = host_ipc ? NULL : str_join(PRIVATE_PODS "/", p->id, "/ipc", NULL);
-        parts->uts = host_network || isempty(p->config.hostname) ?
-                        NULL :
-                        str_join(PRIVATE_PODS "/", p->id, "/uts", NULL);
+        parts->uts = host_network ? NULL : str_join(PRIVATE_PODS "/", p->id, "/uts", NULL);
         parts->shm = host_ipc ? strdup("/dev/shm") : str_join(PRIVATE_PODS "/", p->id, "/shm", NULL);
         parts->resolv_conf = pod_get_directory(p, "resolv.conf");
         parts->hostname = pod_get_directory(p, "hostname");
@@ -183,6 +181,7 @@ int container_write_spec(Container *c, const StoreImage *image, Error *error) {
         _cleanup_(spec_parts_done) SpecParts parts = { 0 };
         const Config *config = c->manager->config;
         uint64_t capabilities, ambient;
+        char hostname[POD_HOSTNAME_SIZE];
         int r;
 
         r = spec_resolve_user(c, image, &parts.user, error);
@@ -205,7 +204,9 @@ int container_write_spec(Container *c, const StoreImage *image, Error *error) {
         if (r < 0)
                 return r;
 
+        pod_get_hostname(c->pod, hostname);
         const OciSpecInput input = {
+                .hostname = hostname,
                 .pod = &c->pod->config,
                 .container = &c->config,
                 .user = &parts.user,

@@ -14,7 +14,7 @@ typedef struct Container Container;
 typedef struct Exec Exec;
 
 /* Both streams together stay below what a client can receive in one message. */
-#define EXEC_OUTPUT_MAX (8 * MIB - 64 * KIB) /* of each stream */
+#define EXEC_OUTPUT_MAX (16 * MIB - 64 * KIB) /* of each stream; both have to fit into one answer */
 #define EXEC_ARGUMENTS_MAX (2 * MIB)
 #define EXECS_MAX 256 /* at a time, in one container */
 

@@ -2,7 +2,6 @@
 #include "core/pod-files.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <unistd.h>
 
 #include "basic/buffer.h"
@@ -44,14 +43,10 @@ static void format_hosts(const Pod *p, const char *hostname, Buffer *b) {
 }
 
 int pod_write_files(const Pod *p, Error *error) {
-        char node[HOST_NAME_MAX + 1] = "";
-        const char *hostname = p->config.hostname;
+        char hostname[POD_HOSTNAME_SIZE];
         static const char *const names[] = { "resolv.conf", "hostname", "hosts" };
 
-        if (isempty(hostname)) {
-                (void) gethostname(node, sizeof(node) - 1); /* fails only for a buffer that is too small */
-                hostname = node;
-        }
+        pod_get_hostname(p, hostname);
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_buffer_ Buffer b = BUFFER_INIT(POD_FILE_MAX);
                 _cleanup_free_ char *path = pod_get_directory(p, names[i]);

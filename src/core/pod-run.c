@@ -150,6 +150,7 @@ static void prepare_on_pin(Child *child, const ChildResult *result, void *userda
 }
 
 static int pin_add_arguments(const Pod *p, const char *netns, char ***argv) {
+        char hostname[POD_HOSTNAME_SIZE];
         int r = 0;
 
         if (!isempty(netns))
@@ -159,8 +160,9 @@ static int pin_add_arguments(const Pod *p, const char *netns, char ***argv) {
                 if (r >= 0)
                         r = strv_extendf(argv, "--shm=%" PRIu64, SHM_SIZE_BYTES);
         }
-        if (r >= 0 && p->config.network_mode != NAMESPACE_NODE && !isempty(p->config.hostname))
-                r = strv_extendf(argv, "--uts=%s", p->config.hostname);
+        pod_get_hostname(p, hostname);
+        if (r >= 0 && p->config.network_mode != NAMESPACE_NODE)
+                r = strv_extendf(argv, "--uts=%s", hostname);
         if (r >= 0)
                 PAIRS_FOREACH(s, p->config.sysctls) {
                         r = strv_extendf(argv, "--sysctl=%s=%s", s[0], s[1]);

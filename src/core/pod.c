@@ -162,6 +162,16 @@ char *pod_get_netns_path(const Pod *p) {
         return str_join(p->manager->config->namespaces_dir, "/netns/", p->id, NULL);
 }
 
+void pod_get_hostname(const Pod *p, char ret[static POD_HOSTNAME_SIZE]) {
+        ret[0] = '\0';
+        if (!isempty(p->config.hostname))
+                (void) snprintf(ret, POD_HOSTNAME_SIZE, "%s", p->config.hostname); /* checked to fit */
+        else if (p->config.network_mode != NAMESPACE_NODE)
+                (void) snprintf(ret, POD_HOSTNAME_SIZE, "%.12s", p->id); /* fits */
+        else if (gethostname(ret, POD_HOSTNAME_SIZE) < 0)
+                ret[0] = '\0'; /* fails only for a buffer that is too small */
+}
+
 char *pod_get_pause_unit(const Pod *p) {
         return str_join("crio-", p->id, ".service", NULL);
 }

@@ -27,6 +27,8 @@ typedef struct sd_event_source sd_event_source;
 
 #define HOSTNAME_MAX 64
 
+#define POD_HOSTNAME_SIZE 65 /* with the NUL */
+
 typedef enum PodState {
         POD_CREATING, /* not visible */
         POD_READY,
@@ -96,6 +98,10 @@ char *pod_get_directory(const Pod *p, const char *file);
 
 /* Network namespace file; "" for the host's network. NULL without memory. */
 char *pod_get_netns_path(const Pod *p);
+
+/* What it calls itself: as asked for; without that the node's name on the host's network, else the beginning
+ * of the id. */
+void pod_get_hostname(const Pod *p, char ret[static POD_HOSTNAME_SIZE]);
 
 /* Unit of the pause process. NULL without memory. */
 char *pod_get_pause_unit(const Pod *p);

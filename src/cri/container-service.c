@@ -189,6 +189,13 @@ typedef struct ExecWait {
         Exec *exec;
 } ExecWait;
 
+/* Room for both streams in one answer: each may use what the other leaves, and at least half. */
+static size_t share_of(size_t own, size_t other) {
+        size_t half = EXEC_OUTPUT_MAX / 2;
+
+        return MIN(own, MAX(half, EXEC_OUTPUT_MAX - MIN(other, half)));
+}
+
 static void exec_on_done(int r, const ExecResult *result, const Error *error, void *userdata) {
         Runtime__V1__ExecSyncResponse reply = RUNTIME__V1__EXEC_SYNC_RESPONSE__INIT;
         ExecWait *w = userdata;
@@ -197,9 +204,9 @@ static void exec_on_done(int r, const ExecResult *result, const Error *error, vo
                 grpc_call_fail(w->call, r, error);
         else {
                 reply.stdout.data = (uint8_t *) result->out;
-                reply.stdout.len = result->out_size;
+                reply.stdout.len = share_of(result->out_size, result->err_size);
                 reply.stderr.data = (uint8_t *) result->err;
-                reply.stderr.len = result->err_size;
+                reply.stderr.len = share_of(result->err_size, result->out_size);
                 reply.exit_code = result->exit_code;
                 request_reply(w->call, &reply.base);
         }

@@ -67,7 +67,7 @@ int oci_environment_new(const OciSpecInput *in, char ***ret) {
         if (r >= 0)
                 r = environment_set(&e, "TERM=xterm");
         if (r >= 0)
-                r = environment_set_pair(&e, "HOSTNAME", in->pod->hostname);
+                r = environment_set_pair(&e, "HOSTNAME", in->hostname ?: in->pod->hostname);
         if (r >= 0)
                 r = environment_set_pair(&e, "HOME", in->user->home);
         FOREACH_ELEMENT(l, lists)

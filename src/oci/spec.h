@@ -42,6 +42,7 @@ typedef struct OciSpecInput {
         const char *network_path, *ipc_path, *uts_path, *pid_path;
         bool cgroup_namespace;
 
+        const char *hostname; /* for the environment; NULL: that of the pod's configuration */
         const char *shm_path, *resolv_conf_path, *hostname_path, *hosts_path,
                         *containerenv_path; /* NULL: not mounted */
         const OciDevice *devices;
