@@ -24,6 +24,7 @@ typedef struct SpecParts {
         char **annotations;
         char *cgroups_path, *network, *ipc, *uts, *pid, *shm;
         char *resolv_conf, *hostname, *hosts;
+        char own_name[POD_HOSTNAME_SIZE];
 } SpecParts;
 
 static void spec_parts_done(SpecParts *p) {
@@ -87,6 +88,7 @@ static int spec_find_places(const Container *c, SpecParts *parts) {
         parts->ipc = host_ipc ? NULL : str_join(PRIVATE_PODS "/", p->id, "/ipc", NULL);
         parts->uts = host_network ? NULL : str_join(PRIVATE_PODS "/", p->id, "/uts", NULL);
         parts->shm = host_ipc ? strdup("/dev/shm") : str_join(PRIVATE_PODS "/", p->id, "/shm", NULL);
+        pod_get_hostname(p, parts->own_name);
         parts->resolv_conf = pod_get_directory(p, "resolv.conf");
         parts->hostname = pod_get_directory(p, "hostname");
         parts->hosts = pod_get_directory(p, "hosts");
@@ -181,7 +183,6 @@ int container_write_spec(Container *c, const StoreImage *image, Error *error) {
         _cleanup_(spec_parts_done) SpecParts parts = { 0 };
         const Config *config = c->manager->config;
         uint64_t capabilities, ambient;
-        char hostname[POD_HOSTNAME_SIZE];
         int r;
 
         r = spec_resolve_user(c, image, &parts.user, error);
@@ -204,9 +205,8 @@ int container_write_spec(Container *c, const StoreImage *image, Error *error) {
         if (r < 0)
                 return r;
 
-        pod_get_hostname(c->pod, hostname);
         const OciSpecInput input = {
-                .hostname = hostname,
+                .hostname = parts.own_name,
                 .pod = &c->pod->config,
                 .container = &c->config,
                 .user = &parts.user,
