@@ -251,6 +251,8 @@ static void fields_drop(char **fields, const char *prefix) {
 }
 
 static int make_step_unit(Operation *op) {
+        /* At shutdown, what containers say at their end still gets into their logs. */
+        static const char *const after[] = { "crio-iod.service", NULL };
         ContainerCreate *x = container_of(op, ContainerCreate, make);
         Container *c = x->container;
         _cleanup_strv_ char **argv = NULL, **fields = NULL;
@@ -283,6 +285,7 @@ static int make_step_unit(Operation *op) {
         spec.stdin_fd = x->stdio[0];
         spec.stdout_fd = x->stdio[1];
         spec.stderr_fd = x->stdio[2];
+        spec.after = after;
         spec.kill_mode = "mixed";
         spec.log_extra_fields = (const char *const *) fields;
         r = systemd_start_unit(x->manager->systemd, unit, &spec, unit_on_started, x, &x->call, &op->error);
