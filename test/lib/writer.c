@@ -6,7 +6,8 @@
  *
  *   writer DIRECTORY SEED BYTES [USEC]     random lines: short, empty, very long, binary, without an end;
  *                                          so many bytes at least, a pause after each write
- *   writer DIRECTORY lines COUNT [USEC]    "line 0", "line 1", …, to stdout only
+ *   writer DIRECTORY lines COUNT [USEC [PAD]]    "line 0", "line 1", …, to stdout only; with PAD
+ *                                          each as long as that
  *
  * In the directory, "stop" ends it early. A byte is in the file only after it was written to the stream.
  */
@@ -81,6 +82,7 @@ static int must_stop(void) {
 int main(int argc, char **argv) {
         static char data[128 * 1024];
         unsigned pause = argc > 4 ? (unsigned) atoi(argv[4]) : 0;
+        int pad = argc > 5 ? atoi(argv[5]) : 0;
         size_t total = 0, bytes;
 
         if (argc < 4 || chdir(argv[1]) < 0)
@@ -92,7 +94,7 @@ int main(int argc, char **argv) {
         bytes = strtoul(argv[3], NULL, 10);
         if (strcmp(argv[2], "lines") == 0) {
                 for (size_t i = 0; i < bytes && !must_stop(); i++) {
-                        say(0, data, (size_t) sprintf(data, "line %zu\n", i));
+                        say(0, data, (size_t) sprintf(data, "line %-*zu\n", pad, i));
                         if (pause)
                                 usleep(pause);
                 }
