@@ -46,7 +46,7 @@ static const char *const hidden[] = { "-/run/crio",    "-/run/systemd/private",
 static const char *const nodes[] = { "char-*", "m", "block-*", "m", NULL };
 static const char *const families[] = { "AF_UNIX", "AF_INET", "AF_INET6", NULL };
 static const char *const native[] = { "native", NULL };
-static const char *const calls[] = { "@system-service", "mknod", "mknodat", NULL };
+static const char *const calls[] = { "@system-service", "mknod", "mknodat", "seccomp", NULL };
 
 /* Write into the store, speak to registries, unpack with all kinds of owners. */
 int pull_unit_start(Manager *m, const PullUnit *p, SystemdCall **ret, Error *error) {

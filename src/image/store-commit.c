@@ -358,7 +358,11 @@ static int commit_locked(Store *s, const StoreStage *stage, const StoreNewImage 
 int store_commit(Store *s, const StoreStage *stage, const StoreNewImage *image, Error *error) {
         int r;
 
-        if (syncfs(s->root_fd) < 0)
+        bool staged = false;
+
+        for (size_t i = 0; i < image->n_layers; i++)
+                staged = staged || image->layers[i].staged;
+        if (staged && syncfs(s->root_fd) < 0)
                 return error_set(error, -errno, STATUS_INTERNAL, "sync the store: %m");
         r = store_file_lock(&s->layers_file, true, true, error);
         if (r < 0)

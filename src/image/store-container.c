@@ -135,15 +135,19 @@ int store_mount_options(Store *s, const char *id, char **ret_options, char **ret
 static int remove_container_locked(Store *s, const char *id, char ***ret_discard, Error *error) {
         json_t *record = store_file_find(&s->layers_file, id);
         const char *parent = json_string_value(json_object_get(record, "parent"));
+        _cleanup_free_ char *below = NULL;
         _cleanup_strv_ char **chain = NULL;
         StorePending pending = { .fd = -EBADF };
         bool shared = false;
         int r = 0;
 
-        if (parent)
-                r = store_layer_chain(s, parent, &chain);
+        below = parent ? strdup(parent) : NULL;
+        if (parent && !below)
+                return -ENOMEM;
         (void) store_file_remove(&s->layers_file, id); /* may be gone */
         (void) store_file_remove(&s->containers_file, id);
+        if (below && !store_layer_is_used(s, below))
+                r = store_layer_chain(s, below, &chain);
         if (r >= 0)
                 r = store_forget_unused(s, chain, ret_discard);
         shared = strv_length(*ret_discard) > 0;

@@ -165,7 +165,8 @@ int store_file_save(StoreFile *f, bool volatile_only, Error *error) {
                 r = save_array(f->root_fd, f->path, f->records, WRITE_SYNC);
         if (r >= 0 && f->volatile_path)
                 r = save_array(f->root_fd, f->volatile_path, f->volatile_records, 0);
-        f->generation++;
+        if (!volatile_only)
+                f->generation++;
         if (r < 0)
                 f->loaded = false; /* what is on disk counts */
         return r < 0 ? error_set(error, r, STATUS_INTERNAL, "store: write %s: %s", f->path, STRERROR(r)) : 0;

@@ -24,7 +24,7 @@ typedef struct StoreFile {
         uint8_t stamp[STORE_STAMP_SIZE];
         bool loaded;
         int lock_fd;         /* negative: not locked */
-        uint64_t generation; /* counts loads and changes */
+        uint64_t generation; /* counts loads, and changes of records that are not volatile */
 } StoreFile;
 
 void store_file_done(StoreFile *f);

@@ -78,6 +78,9 @@ void store_pending_clear(Store *s, char *const *names);
 int store_lock_all(Store *s, bool wait, Error *error);
 void store_unlock_all(Store *s);
 
+/* Whether another layer, an image or a container stands on it. */
+bool store_layer_is_used(Store *s, const char *layer);
+
 /* Ids of a layer and those below it, base first. */
 int store_layer_chain(Store *s, const char *layer, char ***ret);
 

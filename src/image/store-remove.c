@@ -59,7 +59,7 @@ static bool any_has(json_t *array, const char *key, const char *value) {
         return false;
 }
 
-static bool layer_is_used(Store *s, const char *layer) {
+bool store_layer_is_used(Store *s, const char *layer) {
         return any_has(s->layers_file.records, "parent", layer) ||
                         any_has(s->layers_file.volatile_records, "parent", layer) ||
                         any_has(s->images_file.records, "layer", layer) ||
@@ -95,7 +95,7 @@ int store_forget_unused(Store *s, char *const *chain, char ***ret) {
         for (size_t i = strv_length(chain); i-- > 0;) {
                 int r;
 
-                if (layer_is_used(s, chain[i]))
+                if (store_layer_is_used(s, chain[i]))
                         continue;
                 if (!store_file_remove(&s->layers_file, chain[i]))
                         continue; /* gone already */

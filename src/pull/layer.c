@@ -16,6 +16,7 @@
 #include "basic/str.h"
 #include "format/json-field.h"
 #include "image/decompress.h"
+#include "pull/confine.h"
 
 #define RESULT_MAX (16 * MIB)
 #define PIPE_BYTES (1 * MIB)
@@ -156,6 +157,8 @@ static int run_unpack(const char *directory, const LayerJob *job, int fd, int re
         dir_fd = r < 0 ? r : open_at(AT_FDCWD, diff, O_RDONLY | O_DIRECTORY, 0);
         split_fd = dir_fd < 0 ? dir_fd : open_at(AT_FDCWD, split, O_WRONLY | O_CREAT | O_EXCL, 0600);
         r = split_fd < 0 ? split_fd : decompress_new(read_pipe, &fd, &decompress);
+        if (r >= 0)
+                r = confine_unpacker();
         if (r >= 0)
                 source.decompress = decompress;
         if (r >= 0)

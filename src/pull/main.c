@@ -47,6 +47,7 @@ typedef struct Pull {
         UnpackResult *unpacked;
         int *compressions;
         uint64_t done_bytes, total_bytes;
+        bool present; /* nothing is to be done */
 } Pull;
 
 /* What pull_plan() made. */
@@ -132,6 +133,27 @@ static int to_buffer(const void *data, size_t size, void *userdata) {
         return buffer_add(userdata, data, size);
 }
 
+/* Whether the store has it all, under this name: the usual outcome of asking again. */
+static int pull_check_present(Pull *p, Error *error) {
+        const Digest *digest = p->index_digest.text[0] ? &p->index_digest : &p->manifest_digest;
+        _cleanup_free_ char *name = reference_format(&p->reference);
+        _cleanup_strv_ char **directories = NULL;
+        const StoreImage *image;
+        int r;
+
+        if (!name)
+                return -ENOMEM;
+        r = store_refresh(p->store, /* wait= */ true, error);
+        if (r < 0)
+                return r;
+        image = store_find_image(p->store, digest_hex(&p->manifest.config.digest));
+        p->present = image && strv_contains(image->names, name) && streq_null(image->digest, digest->text) &&
+                        strv_contains(image->digests, p->manifest_digest.text) &&
+                        store_layer_directories(p->store, image->top_layer, &directories, NULL) >= 0 &&
+                        strv_length(directories) == p->manifest.n_layers;
+        return 0;
+}
+
 /* The manifest, through an index where there is one, and the config. */
 static int pull_documents(Pull *p, Error *error) {
         const char *what = p->reference.digest ?: p->reference.tag, *variant, *architecture;
@@ -161,7 +183,9 @@ static int pull_documents(Pull *p, Error *error) {
         }
         if (r >= 0)
                 r = manifest_parse(p->manifest_text.data, p->manifest_text.size, &p->manifest, error);
-        if (r < 0)
+        if (r >= 0)
+                r = pull_check_present(p, error);
+        if (r < 0 || p->present)
                 return r;
 
         p->config = BUFFER_INIT(REGISTRY_DOCUMENT_MAX);
@@ -377,7 +401,8 @@ static int pull_run(Pull *p, Error *error) {
         int r = 0;
 
         for (unsigned attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-                for (size_t i = attempt == 1 ? 0 : plan; i < ELEMENTSOF(pull_steps) && r >= 0; i++) {
+                for (size_t i = attempt == 1 ? 0 : plan; i < ELEMENTSOF(pull_steps) && r >= 0 && !p->present;
+                     i++) {
                         r = pull_fault(pull_steps[i].name, "before");
                         if (r >= 0)
                                 r = pull_steps[i].run(p, error);
