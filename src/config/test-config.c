@@ -8,6 +8,7 @@
 #include "basic/str.h"
 #include "basic/test.h"
 #include "config/config.h"
+#include "config/flag.h"
 #include "config/schema.h"
 
 #define FILE_MAX (1 * MIB)
@@ -360,7 +361,62 @@ static void test_allocations(void) {
         ASSERT_OK(config_format(c, true, &text));
 }
 
+static void test_flags(void) {
+        static const struct {
+                const char *table, *name, *flag, *variable;
+        } rows[] = {
+                { "crio.runtime", "log_level", "log-level", "CONTAINER_LOG_LEVEL" },
+                { "crio.network", "plugin_dirs", "cni-plugin-dir", "CONTAINER_CNI_PLUGIN_DIR" },
+                { "crio.image", "insecure_registries", "insecure-registry", "CONTAINER_INSECURE_REGISTRY" },
+                { "crio.nri", "enable_nri", "enable-nri", "" },
+                { "crio.network", "plugin_dir", "", "" },
+        };
+
+        FOREACH_ELEMENT(row, rows) {
+                const ConfigKey *k = key(row->table, row->name);
+                char text[FLAG_NAME_MAX];
+
+                flag_format(k, text);
+                ASSERT_STREQ(text, row->flag);
+                ASSERT_TRUE(flag_find_key(row->flag, strlen(row->flag)) == (*row->flag ? k : NULL));
+                flag_format_variable(k, text);
+                ASSERT_STREQ(text, row->variable);
+        }
+        /* No two keys are called alike, and each fits. */
+        for (const ConfigKey *k = config_keys; k->name; k++) {
+                char text[FLAG_NAME_MAX];
+
+                flag_format(k, text);
+                ASSERT_TRUE(strlen(text) < FLAG_NAME_MAX - 1);
+                ASSERT_TRUE(!*text || flag_find_key(text, strlen(text)) == k);
+        }
+}
+
+static void test_reload(void) {
+        _cleanup_(config_freep) Config *c = NULL, *fresh = NULL;
+        const ConfigRuntime *before;
+
+        ASSERT_EQ(config_new(&c), 0);
+        ASSERT_EQ(config_new(&fresh), 0);
+        ASSERT_EQ(config_set(c, key("crio.runtime", "default_runtime"), "true", NULL), 0);
+        ASSERT_EQ(config_set(fresh, key("crio.runtime", "default_runtime"), "true", NULL), 0);
+        ASSERT_EQ(config_set(fresh, key("crio.runtime", "log_level"), "debug", NULL), 0);
+        ASSERT_EQ(config_set(fresh, key("crio.runtime", "pids_limit"), "7", NULL), 0);
+        ASSERT_EQ(config_set(fresh, key("crio.image", "pinned_images"), "a,b", NULL), 0);
+        ASSERT_EQ(config_check(c, NULL), 0);
+        ASSERT_EQ(config_check(fresh, NULL), 0);
+        before = config_find_runtime(c, "");
+
+        ASSERT_EQ(config_take_reloadable(c, fresh), 0);
+        ASSERT_STREQ(c->log_level, "debug");
+        check_list(c->pinned_images, "a b");
+        ASSERT_EQ(c->pids_limit, -1);
+        ASSERT_TRUE(config_find_runtime(c, "") == before); /* the same handlers stay where they are */
+}
+
 TEST_MAIN(TEST(test_defaults),
+          TEST(test_flags),
+          TEST(test_reload),
           TEST(test_schema),
           TEST(test_drop_ins),
           TEST(test_links),

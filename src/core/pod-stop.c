@@ -130,15 +130,17 @@ static int detach(PodStop *s, Error *error);
  * and the link are free then, and the next DEL succeeds. */
 static void stop_on_detached(int r, char *const *addresses, const Error *error, void *userdata) {
         PodStop *s = userdata;
-        _cleanup_(network_call_freep) NetworkCall *call = TAKE_PTR(s->network); /* owns the error */
+        NetworkCall *call = TAKE_PTR(s->network); /* owns the error */
 
         if (r >= 0)
                 s->pod->network_attached = false;
         else if (s->n_detaches < DETACHES_MAX) {
                 log_info("pod %s: %s, trying again", s->pod->id, error_get_text(error, r));
                 r = detach(s, &s->operation.error);
-                if (r >= 0)
+                if (r >= 0) {
+                        network_call_free(call);
                         return;
+                }
         } else if (s->pod->abandoned) {
                 log_warning("pod %s: %s; it is removed nevertheless, its address may stay taken",
                             s->pod->id,
@@ -147,6 +149,7 @@ static void stop_on_detached(int r, char *const *addresses, const Error *error, 
                 r = 0;
         } else
                 error_copy(&s->operation.error, error);
+        network_call_free(call);
         operation_resume(&s->operation, r);
 }
 
