@@ -131,14 +131,18 @@ static void skip_to_end(Streams *s) {
         slot->cursor = slot_cursor(slot->generation, (uint64_t) streams_file_size(s->log_fd));
 }
 
+static void empty_memory(Streams *s) {
+        if (s->slot->flags & SLOT_MEMORY && slot_cursor_offset(s->slot) > 0 && ftruncate(s->log_fd, 0) >= 0)
+                s->slot->cursor = slot_cursor(s->slot->generation, 0);
+}
+
 /* The last record of the file is copied. Lines that vanished from it (others emptied it) are a gap. */
 static void caught_up(Streams *s) {
         Slot *slot = s->slot;
 
         give_up(slot, slot->state.n_records);
         slot->n_copied = slot->state.n_records; /* a line that was sent twice was counted twice */
-        if (slot->flags & SLOT_MEMORY && slot_cursor_offset(slot) > 0 && ftruncate(s->log_fd, 0) >= 0)
-                slot->cursor = slot_cursor(slot->generation, 0);
+        empty_memory(s);
 }
 
 static int say_gap(Streams *s) {
@@ -206,7 +210,7 @@ static int copy_block(Streams *s) {
 
         if (!old && lag < 0) /* others emptied it */
                 slot->cursor = slot_cursor(slot->generation, 0);
-        if (lag > (int64_t) (slot->flags & SLOT_MEMORY ? COPY_LAG_MEMORY_MAX : COPY_LAG_MAX)) {
+        if (lag > (int64_t) COPY_LAG_MAX) {
                 skip_to_end(s);
                 return 1;
         }
@@ -304,6 +308,11 @@ static int on_idle(sd_event_source *source, void *userdata) {
 
 void copy_on_written(Streams *s, size_t size) {
         copy_wake(s);
+        /* Also when journald does not listen, and no turn comes. */
+        if (s->slot->flags & SLOT_MEMORY && get_lag(s) > (int64_t) COPY_LAG_MEMORY_MAX) {
+                skip_to_end(s);
+                empty_memory(s);
+        }
         s->iod->copy.n_written += size;
         if (s->iod->copy.n_written >= TURN_BYTES)
                 copy_turn(s->iod);
