@@ -54,6 +54,7 @@ int pull_unit_start(Manager *m, const PullUnit *p, SystemdCall **ret, Error *err
         const char *const command[] = { CRIO_LIBEXECDIR "/crio-pull", NULL };
         const char *const writable[] = { config->root, config->runroot, fault_get_directory(), NULL };
         const UnitExtra extra[] = {
+                { "NotifyAccess", 's', .string = "main" }, /* how far it is */
                 { "NoNewPrivileges", 'b', .boolean = true },
                 { "PrivateDevices", 'b', .boolean = false }, /* layers may hold device nodes */
                 { "DevicePolicy", 's', .string = "closed" },

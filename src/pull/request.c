@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pull/request.h"
 
+#include <inttypes.h>
+
 #include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
 
 #include "basic/str.h"
 #include "peer/pull-protocol.h"
@@ -105,6 +108,13 @@ void request_done(Request *r) {
 int request_report(Request *r, const char *phase, uint64_t done_bytes, uint64_t total_bytes) {
         int e;
 
+        /* For systemctl status; nobody else depends on it. */
+        (void) sd_notifyf(
+                        false,
+                        "STATUS=%s, %" PRIu64 " of %" PRIu64 " KiB of layers",
+                        phase,
+                        done_bytes / KIB,
+                        total_bytes / KIB);
         e = sd_bus_emit_signal(
                         r->bus,
                         PULL_PATH,
