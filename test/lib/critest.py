@@ -14,7 +14,11 @@ from case import SUITE, TOP, Failed, check, equal, result
 
 SECTION = "## critest: specs that do not pass"
 CRITEST_SECONDS = 500
+# Specs at a time. They are made for that, and it finds what only goes wrong side by side.
+PARALLEL = 4
 PREFIX = "[k8s.io] "
+REPORT = "/root/critest.json"
+SOCKET = "unix:///run/crio/crio.sock"
 
 # Where a row of the list holds: a command that succeeds in such a node.
 CONDITIONS = {
@@ -59,7 +63,8 @@ def prepare(node):
     libraries = "; ".join(f". {TOP}/test/lib/{name}" for name in ("common", "deps", "build"))
     subprocess.run(["bash", "-c", f"{libraries}; with_lock tools build_critest"], check=True, timeout=1800)
     cache = os.environ.get("CRIO_TEST_CACHE", "/var/cache/crio-test")
-    put(node, f"{cache}/critest", "/usr/local/bin/critest")
+    for program in ("critest", "ginkgo"):
+        put(node, f"{cache}/{program}", f"/usr/local/bin/{program}")
     node.run("bash", "-c", REGISTRIES, timeout=120)
 
 
@@ -86,11 +91,12 @@ def true_here(node):
 
 def run(node, *arguments, skip=()):
     """Runs critest; returns its specs as a dict of text to the spec's report."""
-    options = ["-ginkgo.no-color", "-ginkgo.json-report", "/root/critest.json", "-runtime-endpoint", "unix:///run/crio/crio.sock"]
+    options = ["-parallel", str(PARALLEL), "-ginkgo.no-color", "-ginkgo.json-report", REPORT, "-runtime-endpoint", SOCKET]
     options += [f"-ginkgo.skip={re.escape(spec)}$" for spec in skip]
+    node.run("rm", "-f", REPORT)
     output = node.run("critest", *options, *arguments, timeout=CRITEST_SECONDS, check=False)
     try:
-        report = json.loads(node.run("cat", "/root/critest.json"))[0]
+        report = json.loads(node.run("cat", REPORT))[0]
     except Failed:
         raise Failed(f"critest made no report: {output[-2000:]}") from None
     for reason in report["SpecialSuiteFailureReasons"] or []:
