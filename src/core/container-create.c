@@ -42,6 +42,7 @@ struct ContainerCreate {
         SystemdCall *call;
         IodCall *iod;
         int stdio[3];
+        bool cancelled;
         int result;
         Error error;
 };
@@ -289,7 +290,7 @@ static int make_step_unit(Operation *op) {
         spec.kill_mode = "mixed";
         spec.log_extra_fields = (const char *const *) fields;
         r = systemd_start_unit(x->manager->systemd, unit, &spec, unit_on_started, x, &x->call, &op->error);
-        return r < 0 ? r : STEP_WAIT;
+        return systemd_step(r, &op->error);
 }
 
 static void make_undo_call(Operation *op) {
@@ -358,10 +359,37 @@ static void make_on_done(Operation *op, int r) {
         operation_resume(&x->operation, 0);
 }
 
+int container_create_cancel(Container *c, OperationWaiter *w) {
+        ContainerCreate *x = c->create;
+
+        if (!x)
+                return 1;
+        x->cancelled = true;
+        if (!operation_is_running(&x->make))
+                return 1;
+        (void) error_set(
+                        &x->make.error,
+                        -ECANCELED,
+                        STATUS_CANCELLED,
+                        "container %s was removed meanwhile",
+                        c->id);
+        operation_cancel(&x->make, -ECANCELED);
+        operation_join(&x->make, w);
+        return 0;
+}
+
 static int create_step_make(Operation *op) {
         ContainerCreate *x = container_of(op, ContainerCreate, operation);
         int r;
 
+        if (x->cancelled) {
+                x->result =
+                                error_set(&x->error,
+                                          -ECANCELED,
+                                          STATUS_CANCELLED,
+                                          "container was removed meanwhile");
+                return STEP_DONE;
+        }
         r =
                         operation_start(&x->make,
                                         "make container",

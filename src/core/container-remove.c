@@ -48,6 +48,19 @@ ContainerRemove *container_remove_free(ContainerRemove *x) {
         return NULL;
 }
 
+/* What is being made is not made any further. */
+static int remove_step_create(Operation *op) {
+        ContainerRemove *x = container_of(op, ContainerRemove, operation);
+        OperationWaiter *w;
+
+        gather_begin(&x->gather, op);
+        x->gather.forgiving = true; /* it fails, that is what we want */
+        w = gather_add(&x->gather);
+        if (w && container_create_cancel(x->container, w) != 0)
+                gather_drop(&x->gather, w, 0, NULL);
+        return gather_end(&x->gather);
+}
+
 static int remove_step_stop(Operation *op) {
         ContainerRemove *x = container_of(op, ContainerRemove, operation);
         _cleanup_error_ Error error = ERROR_INIT;
@@ -247,6 +260,7 @@ static int remove_step_files(Operation *op) {
 }
 
 static const OperationStep remove_steps[] = {
+        { "create", remove_step_create, remove_undo_gather },
         { "stop", remove_step_stop, remove_undo_gather },
         { "exit", remove_step_exit, remove_undo_gather },
         { "unit", remove_step_unit, remove_undo_unit },

@@ -140,6 +140,10 @@ int container_start(Container *c, OperationWaiter *w, Error *error) {
         ContainerStart *x = c->start;
         int r;
 
+        if (x && !c->stop && !c->remove) { /* whoever asks again while it runs wants that one */
+                operation_join(&x->operation, w);
+                return 0;
+        }
         if (c->state != CONTAINER_CREATED || x || c->stop || c->remove || c->exit || c->ended)
                 return error_set(
                                 error,

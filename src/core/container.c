@@ -319,6 +319,8 @@ int container_watch(Container *c, Error *error) {
 
         if (!unit)
                 return -ENOMEM;
+        if (c->watch.systemd) /* a step that ran again */
+                return 0;
         c->watch.on_change = container_on_change;
         c->watch.on_reconnect = container_on_reconnect;
         r = systemd_watch_unit(c->manager->systemd, unit, &c->watch);

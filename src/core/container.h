@@ -118,6 +118,10 @@ int container_get_stop_signal(const Container *c);
  */
 int container_create(Pod *p, ContainerConfig *config, OperationWaiter *w, Id *ret_id, Error *error);
 
+/* Breaks off a CreateContainer that runs; its caller hears -ECANCELED, and the container is removed. @w
+ * hears when nothing is made any more. 1: there is nothing to break off. */
+int container_create_cancel(Container *c, OperationWaiter *w);
+
 /* StartContainer. -EINVAL with FAILED_PRECONDITION unless it is CREATED. */
 int container_start(Container *c, OperationWaiter *w, Error *error);
 

@@ -219,6 +219,8 @@ static int make_step_prepare(Operation *op) {
         result = prepare_slice(r);
         if (result >= 0)
                 result = prepare_pins(r);
+        if (result == -ENOTCONN) /* before anything else has begun */
+                return systemd_step(result, &op->error);
         return result < 0 ? result : r->n_pending > 0 ? STEP_WAIT : STEP_DONE;
 }
 
@@ -328,7 +330,7 @@ static int make_step_pause(Operation *op) {
                         r,
                         &r->call,
                         &op->error);
-        return result < 0 ? result : STEP_WAIT;
+        return systemd_step(result, &op->error);
 }
 
 static void pause_on_looked(int result, const UnitState *state, const Error *error, void *userdata) {
@@ -357,7 +359,7 @@ static int make_step_pause_pid(Operation *op) {
         if (!unit)
                 return -ENOMEM;
         result = systemd_get_unit(p->manager->systemd, unit, pause_on_looked, r, &r->call, &op->error);
-        return result < 0 ? result : STEP_WAIT;
+        return systemd_step(result, &op->error);
 }
 
 static void make_undo_call(Operation *op) {

@@ -68,6 +68,25 @@ PodRemove *pod_remove_free(PodRemove *r) {
         return NULL;
 }
 
+/* What is being made in it is not made any further, and goes. */
+static int stop_step_creates(Operation *op) {
+        PodStop *s = container_of(op, PodStop, operation);
+        Container *c;
+
+        gather_begin(&s->containers, op);
+        s->containers.forgiving = true; /* it fails, that is what we want */
+        HASHMAP_FOREACH(c, s->pod->manager->containers) {
+                OperationWaiter *w;
+
+                if (c->pod != s->pod || !c->create)
+                        continue;
+                w = gather_add(&s->containers);
+                if (w && container_create_cancel(c, w) != 0)
+                        gather_drop(&s->containers, w, 0, NULL);
+        }
+        return gather_end(&s->containers);
+}
+
 static int stop_step_containers(Operation *op) {
         PodStop *s = container_of(op, PodStop, operation);
         Container *c;
@@ -270,6 +289,7 @@ static int stop_step_publish(Operation *op) {
 }
 
 static const OperationStep stop_steps[] = {
+        { "creates", stop_step_creates, stop_undo_containers },
         { "containers", stop_step_containers, stop_undo_containers },
         { "pause", stop_step_pause, stop_undo_call },
         { "network", stop_step_network, stop_undo_network },

@@ -277,6 +277,8 @@ int pod_watch(Pod *p, Error *error) {
 
         if (!unit)
                 return -ENOMEM;
+        if (p->pause_watch.systemd) /* a step that ran again */
+                return 0;
         p->pause_watch.on_change = pod_on_pause_change;
         p->pause_watch.on_reconnect = pod_on_pause_reconnect;
         r = systemd_watch_unit(p->manager->systemd, unit, &p->pause_watch);

@@ -13,6 +13,7 @@
 #include "basic/log.h"
 #include "basic/number.h"
 #include "basic/str.h"
+#include "event/operation.h"
 #include "unit/unit-spec.h"
 
 #define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
@@ -42,8 +43,9 @@ struct Systemd {
 struct SystemdCall {
         Systemd *systemd;
         sd_bus_slot *slot;
-        char *name; /* of the unit, for texts */
-        char *job;  /* key in Systemd.jobs */
+        char *name;                /* of the unit, for texts */
+        char *job;                 /* key in Systemd.jobs */
+        const char *member, *mode; /* of calls that may be repeated on a new connection: static */
         bool absent_is_fine;
         SystemdDone on_done;
         SystemdUnitDone on_unit;
@@ -53,6 +55,7 @@ struct SystemdCall {
 };
 
 static int systemd_connect(Systemd *s, Error *error);
+static void systemd_repeat_calls(Systemd *s);
 
 static SystemdCall *call_free(SystemdCall *c) {
         if (!c)
@@ -81,12 +84,6 @@ SystemdCall *systemd_call_cancel(SystemdCall *c) {
 static int call_new(Systemd *s, const char *name, SystemdCall **ret, Error *error) {
         _cleanup_(call_freep) SystemdCall *c = NULL;
 
-        if (!s->bus)
-                return error_set(
-                                error,
-                                -ENOTCONN,
-                                STATUS_UNAVAILABLE,
-                                "systemd: not connected, connecting again");
         if (strlen(name) > SYSTEMD_UNIT_NAME_MAX)
                 return error_set(
                                 error,
@@ -110,6 +107,14 @@ static int call_new(Systemd *s, const char *name, SystemdCall **ret, Error *erro
         s->calls = c;
         *ret = TAKE_PTR(c);
         return 0;
+}
+
+static int check_connected(const Systemd *s, Error *error) {
+        return s->bus && sd_bus_is_open(s->bus) > 0 ? 0 :
+                                                      error_set(error,
+                                                                -ENOTCONN,
+                                                                STATUS_UNAVAILABLE,
+                                                                "systemd: not connected, connecting again");
 }
 
 /* The last touch of the call: whatever it waited for has been decided. */
@@ -141,6 +146,27 @@ static int error_from_bus(Error *error, const char *name, const sd_bus_error *e)
         return error_set(error, r, STATUS_INTERNAL, "systemd, unit %s: %s", name, e->message ?: e->name);
 }
 
+/* The connection ended under a call: it waits for the next one, or its outcome is unknown. */
+static void call_lose(SystemdCall *c) {
+        _cleanup_error_ Error error = ERROR_INIT;
+
+        if (c->member) {
+                c->slot = sd_bus_slot_unref(c->slot);
+                if (c->job)
+                        (void) hashmap_remove(c->systemd->jobs, c->job);
+                free(c->job);
+                c->job = NULL;
+                return;
+        }
+        (void) error_set(
+                        &error,
+                        -ENOTCONN,
+                        STATUS_UNAVAILABLE,
+                        "systemd, unit %s: connection ended",
+                        c->name);
+        call_finish(c, -ENOTCONN, &error);
+}
+
 /* Ends the call when the answer is an error; true when it did. */
 static bool call_failed(SystemdCall *c, sd_bus_message *m) {
         _cleanup_error_ Error error = ERROR_INIT;
@@ -150,6 +176,11 @@ static bool call_failed(SystemdCall *c, sd_bus_message *m) {
         if (!e)
                 return false;
 
+        if (sd_bus_is_open(c->systemd->bus) <=
+            0) { /* sd-bus ends all calls before it says that it is closed */
+                call_lose(c);
+                return true;
+        }
         r = error_from_bus(&error, c->name, e);
         if (r == -ENOENT && c->absent_is_fine)
                 call_finish(c, 0, NULL);
@@ -309,20 +340,18 @@ static int on_version(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
         return 0;
 }
 
-static void systemd_fail_calls(Systemd *s) {
+static SystemdCall *find_call_to_lose(Systemd *s) {
+        for (SystemdCall *c = s->calls; c; c = c->next)
+                if (!c->member || c->slot)
+                        return c;
+        return NULL;
+}
+
+static void systemd_lose_calls(Systemd *s) {
         SystemdCall *c;
 
-        while ((c = s->calls)) {
-                _cleanup_error_ Error error = ERROR_INIT;
-
-                (void) error_set(
-                                &error,
-                                -ENOTCONN,
-                                STATUS_UNAVAILABLE,
-                                "systemd, unit %s: connection ended",
-                                c->name);
-                call_finish(c, -ENOTCONN, &error);
-        }
+        while ((c = find_call_to_lose(s)))
+                call_lose(c);
 }
 
 static void systemd_disconnect(Systemd *s) {
@@ -365,6 +394,7 @@ static int systemd_on_reconnect_timer(sd_event_source *source, uint64_t usec, vo
         }
 
         log_info("systemd: connected again");
+        systemd_repeat_calls(s);
         HASHMAP_FOREACH(w, s->watches) {
                 w->next_reconnect = list;
                 list = w;
@@ -382,7 +412,7 @@ static int systemd_on_disconnected(sd_bus_message *m, void *userdata, sd_bus_err
 
         log_warning("systemd: connection ended, connecting again");
         systemd_disconnect(s);
-        systemd_fail_calls(s);
+        systemd_lose_calls(s);
         s->reconnect_usec = RECONNECT_MIN_USEC;
         systemd_schedule_reconnect(s);
         return 0;
@@ -560,6 +590,13 @@ static int call_send(SystemdCall *c, sd_bus_message *m, sd_bus_message_handler_t
         int r;
 
         r = sd_bus_call_async(c->systemd->bus, &c->slot, m, on_reply, c, CALL_TIMEOUT_USEC);
+        if (r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE) /* closed, and we were not told yet */
+                return error_set(
+                                error,
+                                -ENOTCONN,
+                                STATUS_UNAVAILABLE,
+                                "systemd, unit %s: connection ended",
+                                c->name);
         if (r < 0)
                 return error_set(
                                 error,
@@ -584,6 +621,13 @@ static int message_new(Systemd *s, const char *member, sd_bus_message **ret) {
                         member);
 }
 
+int systemd_step(int r, Error *error) {
+        if (r != -ENOTCONN)
+                return r < 0 ? r : STEP_WAIT;
+        error_done(error);
+        return STEP_AGAIN;
+}
+
 int systemd_start_unit(
                 Systemd *s,
                 const char *name,
@@ -596,7 +640,9 @@ int systemd_start_unit(
         _cleanup_(call_freep) SystemdCall *c = NULL;
         int r;
 
-        r = call_new(s, name, &c, error);
+        r = check_connected(s, error);
+        if (r >= 0)
+                r = call_new(s, name, &c, error);
         if (r < 0)
                 return r;
         c->on_done = on_done;
@@ -621,7 +667,51 @@ int systemd_start_unit(
         return 0;
 }
 
-/* Calls of the form (name, …) that may find the unit gone. */
+/* Sends a call that may be repeated. */
+static int call_send_again(SystemdCall *c, Error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = message_new(c->systemd, c->member, &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", c->name);
+        if (r >= 0 && c->mode)
+                r = sd_bus_message_append(m, "s", c->mode);
+        if (r < 0)
+                return error_set(
+                                error,
+                                r,
+                                STATUS_INTERNAL,
+                                "unit %s: %s: %s",
+                                c->name,
+                                c->member,
+                                STRERROR(r));
+        return call_send(c, m, c->mode ? on_job_reply : on_empty_reply, error);
+}
+
+static SystemdCall *find_unsent_call(Systemd *s) {
+        for (SystemdCall *c = s->calls; c; c = c->next)
+                if (c->member && !c->slot)
+                        return c;
+        return NULL;
+}
+
+static void systemd_repeat_calls(Systemd *s) {
+        SystemdCall *c;
+
+        while ((c = find_unsent_call(s))) {
+                _cleanup_error_ Error error = ERROR_INIT;
+                int r = call_send_again(c, &error);
+
+                if (r == -ENOTCONN) /* closed once more: then on the next one */
+                        return;
+                if (r < 0)
+                        call_finish(c, r, &error);
+        }
+}
+
+/* Calls of the form (name, …) that may find the unit gone. They wait for a connection where there is none.
+ */
 static int systemd_call_unit(
                 Systemd *s,
                 const char *name,
@@ -630,7 +720,6 @@ static int systemd_call_unit(
                 const SystemdCall *like,
                 SystemdCall **ret,
                 Error *error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         _cleanup_(call_freep) SystemdCall *c = NULL;
         int r;
 
@@ -640,17 +729,14 @@ static int systemd_call_unit(
         c->on_done = like->on_done;
         c->userdata = like->userdata;
         c->absent_is_fine = true;
-
-        r = message_new(s, member, &m);
+        c->member = member;
+        c->mode = mode;
+        r = check_connected(s, error);
         if (r >= 0)
-                r = sd_bus_message_append(m, "s", name);
-        if (r >= 0 && mode)
-                r = sd_bus_message_append(m, "s", mode);
-        if (r < 0)
-                return error_set(error, r, STATUS_INTERNAL, "unit %s: %s: %s", name, member, STRERROR(r));
-
-        r = call_send(c, m, mode ? on_job_reply : on_empty_reply, error);
-        if (r < 0)
+                r = call_send_again(c, error);
+        if (r == -ENOTCONN)
+                error_done(error);
+        else if (r < 0)
                 return r;
         if (ret)
                 *ret = c;
@@ -687,7 +773,9 @@ int systemd_set_properties(Systemd *s, const SystemdChange *change, SystemdCall 
         _cleanup_(call_freep) SystemdCall *c = NULL;
         int r;
 
-        r = call_new(s, change->name, &c, error);
+        r = check_connected(s, error);
+        if (r >= 0)
+                r = call_new(s, change->name, &c, error);
         if (r < 0)
                 return r;
         c->on_done = change->on_done;
@@ -751,7 +839,9 @@ int systemd_get_unit(
         _cleanup_free_ char *path = NULL;
         int r;
 
-        r = call_new(s, name, &c, error);
+        r = check_connected(s, error);
+        if (r >= 0)
+                r = call_new(s, name, &c, error);
         if (r < 0)
                 return r;
         c->on_unit = on_done;
@@ -819,7 +909,9 @@ int systemd_list_units(
         _cleanup_(call_freep) SystemdCall *c = NULL;
         int r;
 
-        r = call_new(s, pattern, &c, error);
+        r = check_connected(s, error);
+        if (r >= 0)
+                r = call_new(s, pattern, &c, error);
         if (r < 0)
                 return r;
         c->on_listed = on_unit;

@@ -74,6 +74,10 @@ unsigned systemd_get_version(const Systemd *s);
 /* Method calls sent so far, for the budget and for metrics. */
 uint64_t systemd_get_n_calls(const Systemd *s);
 
+/* What a step returns that began a call: STEP_WAIT, @r, or STEP_AGAIN where there is no connection right
+ * now. */
+int systemd_step(int r, Error *error);
+
 /**
  * systemd_start_unit() - create a transient unit and wait for its start job
  * @name:     complete, at most SYSTEMD_UNIT_NAME_MAX bytes
@@ -94,7 +98,8 @@ int systemd_start_unit(
                 Error *error);
 
 /* Stops a unit and waits for the job; a unit that is not loaded counts as stopped. Drops the state of a
- * RemainAfterExit= service, too. */
+ * RemainAfterExit= service, too. Where the connection ends (PID 1 executes itself anew) it is asked again on
+ * the next one; so is systemd_reset_failed_unit(). */
 int systemd_stop_unit(
                 Systemd *s,
                 const char *name,
