@@ -25,6 +25,9 @@
 #define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
 /* A runtime reaps the command that was killed and ends by itself; unless it hangs. */
 #define RUNTIME_GRACE_USEC (2 * USEC_PER_SEC)
+/* What runtimes return when they themselves failed. */
+#define RUNTIME_FAILED 255
+#define DOUBT_USEC (100 * USEC_PER_MSEC)
 #define CGROUP_PREFIX "crio-exec-"
 
 struct Exec {
@@ -123,6 +126,25 @@ static int exec_check_failure(Exec *e, const ChildResult *result, Error *error) 
         return message ? error_set(error, -ENOEXEC, STATUS_INTERNAL, "exec: %s", message) : 0;
 }
 
+static int exec_on_doubt(sd_event_source *source, uint64_t usec, void *userdata) {
+        exec_finish(userdata, 0, &(ExecResult){ .exit_code = RUNTIME_FAILED, .out = "", .err = "" }, NULL);
+        return 0;
+}
+
+/* A runtime that fails without a word usually met a container that ends: exec_on_container_ended() follows
+ * in a moment, and says so. A probe must not take it for an answer of the command. */
+static int exec_wait_for_end(Exec *e) {
+        e->timer = sd_event_source_disable_unref(e->timer);
+        return sd_event_add_time_relative(
+                        e->container->manager->event,
+                        &e->timer,
+                        CLOCK_MONOTONIC,
+                        DOUBT_USEC,
+                        TIMER_ACCURACY_USEC,
+                        exec_on_doubt,
+                        e);
+}
+
 static void exec_on_exit(Child *child, const ChildResult *result, void *userdata) {
         _cleanup_error_ Error error = ERROR_INIT;
         Exec *e = userdata;
@@ -148,6 +170,9 @@ static void exec_on_exit(Child *child, const ChildResult *result, void *userdata
                               STRERROR(result->r));
         else
                 r = exec_check_failure(e, result, &error);
+        if (r >= 0 && answer.exit_code == RUNTIME_FAILED && answer.out_size + answer.err_size == 0 &&
+            exec_wait_for_end(e) >= 0)
+                return;
         exec_finish(e, r, r < 0 ? NULL : &answer, &error);
 }
 

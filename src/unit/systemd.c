@@ -13,7 +13,7 @@
 #include "basic/log.h"
 #include "basic/number.h"
 #include "basic/str.h"
-#include "event/operation.h"
+#include "unit/systemd-message.h"
 #include "unit/unit-spec.h"
 
 #define PRIVATE_ADDRESS "unix:path=/run/systemd/private"
@@ -129,23 +129,6 @@ static void call_finish(SystemdCall *c, int r, const Error *error) {
                 c->on_listed(r, NULL, NULL, NULL, c->userdata);
 }
 
-static int error_from_bus(Error *error, const char *name, const sd_bus_error *e) {
-        static const struct {
-                const char *name;
-                int r;
-        } known[] = {
-                { "org.freedesktop.systemd1.UnitExists", -EEXIST },
-                { "org.freedesktop.systemd1.NoSuchUnit", -ENOENT },
-                { SD_BUS_ERROR_NO_REPLY, -ETIMEDOUT },
-        };
-        int r = -EIO;
-
-        FOREACH_ELEMENT(k, known)
-                if (streq(k->name, e->name))
-                        r = k->r;
-        return error_set(error, r, STATUS_INTERNAL, "systemd, unit %s: %s", name, e->message ?: e->name);
-}
-
 /* The connection ended under a call: it waits for the next one, or its outcome is unknown. */
 static void call_lose(SystemdCall *c) {
         _cleanup_error_ Error error = ERROR_INIT;
@@ -181,7 +164,7 @@ static bool call_failed(SystemdCall *c, sd_bus_message *m) {
                 call_lose(c);
                 return true;
         }
-        r = error_from_bus(&error, c->name, e);
+        r = systemd_error_read(&error, c->name, e);
         if (r == -ENOENT && c->absent_is_fine)
                 call_finish(c, 0, NULL);
         else
@@ -253,58 +236,6 @@ static int systemd_on_job_removed(sd_bus_message *m, void *userdata, sd_bus_erro
         return 0;
 }
 
-static int read_property(sd_bus_message *m, UnitState *state, const char *name) {
-        static const struct {
-                const char *name;
-                char type;
-                size_t offset, size;
-        } properties[] = {
-                { "ActiveState",
-                  's',
-                  offsetof(UnitState, active_state),
-                  sizeof((UnitState){}.active_state) },
-                { "SubState", 's', offsetof(UnitState, sub_state), sizeof((UnitState){}.sub_state) },
-                { "Result", 's', offsetof(UnitState, result), sizeof((UnitState){}.result) },
-                { "MainPID", 'u', offsetof(UnitState, main_pid), 0 },
-                { "ExecMainCode", 'i', offsetof(UnitState, exec_main_code), 0 },
-                { "ExecMainStatus", 'i', offsetof(UnitState, exec_main_status), 0 },
-                { "ExecMainStartTimestamp", 't', offsetof(UnitState, exec_main_start_usec), 0 },
-                { "ExecMainExitTimestamp", 't', offsetof(UnitState, exec_main_exit_usec), 0 },
-        };
-
-        FOREACH_ELEMENT(p, properties) {
-                void *to = (char *) state + p->offset;
-                const char *text;
-                int r;
-
-                if (!streq(p->name, name))
-                        continue;
-                if (p->type != 's')
-                        return sd_bus_message_read(m, "v", (char[]){ p->type, '\0' }, to);
-                r = sd_bus_message_read(m, "v", "s", &text);
-                if (r >= 0)
-                        (void) snprintf(to, p->size, "%s", text); /* states are short words */
-                return r;
-        }
-        return sd_bus_message_skip(m, "v");
-}
-
-/* Reads an a{sv} of properties into what is known of them. */
-static int read_properties(sd_bus_message *m, UnitState *state) {
-        const char *name;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &name);
-                if (r >= 0)
-                        r = read_property(m, state, name);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
 static int systemd_on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         Systemd *s = userdata;
         const char *path = sd_bus_message_get_path(m);
@@ -317,7 +248,7 @@ static int systemd_on_properties_changed(sd_bus_message *m, void *userdata, sd_b
 
         r = sd_bus_message_skip(m, "s");
         if (r >= 0)
-                r = read_properties(m, &w->state);
+                r = unit_state_read(m, &w->state);
         if (r < 0)
                 log_warning("systemd: unreadable signal of %s, ignoring: %s", path, STRERROR(r));
         else
@@ -621,13 +552,6 @@ static int message_new(Systemd *s, const char *member, sd_bus_message **ret) {
                         member);
 }
 
-int systemd_step(int r, Error *error) {
-        if (r != -ENOTCONN)
-                return r < 0 ? r : STEP_WAIT;
-        error_done(error);
-        return STEP_AGAIN;
-}
-
 int systemd_start_unit(
                 Systemd *s,
                 const char *name,
@@ -815,7 +739,7 @@ static int on_unit_properties(sd_bus_message *m, void *userdata, sd_bus_error *r
         if (call_failed(c, m))
                 return 1;
 
-        r = read_properties(m, &state);
+        r = unit_state_read(m, &state);
         if (r >= 0 && streq(state.active_state, "inactive") && state.exec_main_start_usec == 0)
                 r = error_set(&error, -ENOENT, STATUS_NOT_FOUND, "systemd, unit %s: not loaded", c->name);
         if (r < 0) {

@@ -14,6 +14,7 @@
  */
 
 #include "basic/error.h"
+#include "event/operation.h"
 
 typedef struct sd_event sd_event;
 typedef struct Systemd Systemd;
@@ -76,7 +77,12 @@ uint64_t systemd_get_n_calls(const Systemd *s);
 
 /* What a step returns that began a call: STEP_WAIT, @r, or STEP_AGAIN where there is no connection right
  * now. */
-int systemd_step(int r, Error *error);
+static inline int systemd_step(int r, Error *error) {
+        if (r != -ENOTCONN)
+                return r < 0 ? r : STEP_WAIT;
+        error_done(error);
+        return STEP_AGAIN;
+}
 
 /**
  * systemd_start_unit() - create a transient unit and wait for its start job
