@@ -5,6 +5,8 @@ What does not pass stands in test/README.md, section "critest: specs that do not
 that holds (a key of CONDITIONS) and why. A row that is not true, and a spec that fails without a row, are failures.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -140,6 +142,25 @@ def judge(title, specs, rows, conditions):
         result(f"{title}: {text}", reason="stands in the list of test/README.md, but critest has no such spec")
         good = False
     return good
+
+
+def try_judge():
+    """The judgement of each kind of truth and untruth; a list that is never found to be wrong is worth nothing."""
+    specs = {name: {"State": state} for name, state in (("a", "passed"), ("b", "failed"), ("c", "skipped"))}
+    here, elsewhere = ("everywhere", "why"), ("no memory controller", "why")
+    for rows, bad in (
+        ({"b": here, "c": here}, []),
+        ({"b": here}, ["c"]),
+        ({"c": here}, ["b"]),
+        ({"a": here, "b": here, "c": here}, ["a"]),
+        ({"b": here, "c": here, "d": here}, ["d"]),
+        ({"b": elsewhere, "c": here}, ["b"]),
+        ({"a": elsewhere, "b": here, "c": here}, []),
+    ):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            good = judge("t", specs, rows, {"everywhere"})
+        found = re.findall(r"^not ok - t: (\w+):", out.getvalue(), re.M)
+        equal((good, found), (not bad, bad), f"judgement of the list {rows}")
 
 
 def title(runtime):
