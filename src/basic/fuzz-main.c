@@ -2,7 +2,7 @@
 
 /*
  * Runs a fuzz target once for every file in the directory (or file) named on the command line, in builds
- * without libFuzzer: the samples are then ordinary tests.
+ * without libFuzzer: the samples are then ordinary tests. See fuzz.h for what their names mean.
  */
 
 #include <dirent.h>
@@ -10,10 +10,11 @@
 #include <stdio.h>
 
 #include "basic/fd.h"
+#include "basic/fuzz.h"
+#include "basic/path.h"
+#include "basic/str.h"
 
 #define SAMPLE_MAX (16 * MIB)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int run_sample(int dir_fd, const char *name) {
         _cleanup_free_ char *data = NULL;
@@ -27,7 +28,16 @@ static int run_sample(int dir_fd, const char *name) {
         }
         (void) printf("%s: %zu bytes\n", name, size);
         (void) fflush(stdout);
-        return LLVMFuzzerTestOneInput((const uint8_t *) data, size);
+        fuzz_verdict(0);
+        r = LLVMFuzzerTestOneInput((const uint8_t *) data, size);
+        if (startswith(path_basename(name), "bad-") ? fuzz_get_verdict() >= 0 : fuzz_get_verdict() < 0) {
+                (void) fprintf(stderr,
+                               "%s: %s\n",
+                               name,
+                               fuzz_get_verdict() < 0 ? STRERROR(fuzz_get_verdict()) : "accepted");
+                return -EINVAL;
+        }
+        return r;
 }
 
 static int run_directory(const char *path) {

@@ -12,15 +12,19 @@
 
 #define DEFAULT_CNI_VERSION "0.4.0"
 
+static int read_config(const char *path, char **ret, size_t *ret_size, Error *error) {
+        int r = read_file_at(AT_FDCWD, path, NETWORK_CONFIG_MAX, ret, ret_size);
+
+        return r < 0 ? error_set(error, r, STATUS_INTERNAL, "read %s: %s", path, STRERROR(r)) : 0;
+}
+
 int network_list_read_json(const char *path, json_t **ret, Error *error) {
         _cleanup_free_ char *text = NULL;
         size_t size;
         int r;
 
-        r = read_file_at(AT_FDCWD, path, NETWORK_CONFIG_MAX, &text, &size);
-        if (r < 0)
-                return error_set(error, r, STATUS_INTERNAL, "read %s: %s", path, STRERROR(r));
-        return json_parse(path, text, size, ret, error);
+        r = read_config(path, &text, &size, error);
+        return r < 0 ? r : json_parse(path, text, size, ret, error);
 }
 
 static int check_list(const char *path, json_t *list, Error *error) {
@@ -59,13 +63,12 @@ static int check_list(const char *path, json_t *list, Error *error) {
         return 0;
 }
 
-/* A file is a list, or a single plugin that becomes a list of one. */
-static int load_file(const char *path, json_t **ret, Error *error) {
+int network_list_parse(const char *path, const char *text, size_t size, json_t **ret, Error *error) {
         _cleanup_json_ json_t *json = NULL, *list = NULL;
         const char *version;
         int r;
 
-        r = network_list_read_json(path, &json, error);
+        r = json_parse(path, text, size, &json, error);
         if (r < 0)
                 return r;
         if (json_object_get(json, "plugins"))
@@ -87,6 +90,15 @@ static int load_file(const char *path, json_t **ret, Error *error) {
         if (r >= 0)
                 *ret = TAKE_PTR(list);
         return r;
+}
+
+static int load_file(const char *path, json_t **ret, Error *error) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        r = read_config(path, &text, &size, error);
+        return r < 0 ? r : network_list_parse(path, text, size, ret, error);
 }
 
 static int list_files(const char *dir, char ***ret) {

@@ -20,5 +20,8 @@
  */
 int network_list_load(const char *dir, const char *name, json_t **ret, Error *error);
 
+/* One file: its text in list form. @path: for the text of errors. 0, -EINVAL with a text, -ENOMEM. */
+int network_list_parse(const char *path, const char *text, size_t size, json_t **ret, Error *error);
+
 /* Reads and parses one file. 0 or negative errno with a text that names it. */
 int network_list_read_json(const char *path, json_t **ret, Error *error);

@@ -101,7 +101,7 @@ static void read_pressure(int fd, const char *file, CgroupPressure *p) {
         }
 }
 
-int cgroup_read_stats(const char *path, CgroupStats *ret) {
+int cgroup_read_stats_at(int fd, CgroupStats *ret) {
         static const KeyRow cpu[] = { { "usage_usec", offsetof(CgroupStats, cpu_usage_usec) } };
         static const KeyRow memory[] = {
                 { "anon", offsetof(CgroupStats, memory_anon) },
@@ -109,7 +109,6 @@ int cgroup_read_stats(const char *path, CgroupStats *ret) {
                 { "pgfault", offsetof(CgroupStats, memory_pgfault) },
                 { "pgmajfault", offsetof(CgroupStats, memory_pgmajfault) },
         };
-        _cleanup_close_ int fd = cgroup_open(path);
         CgroupStats s = {
                 .cpu_usage_usec = CGROUP_UNKNOWN,
                 .memory_inactive_file = CGROUP_UNKNOWN,
@@ -118,8 +117,6 @@ int cgroup_read_stats(const char *path, CgroupStats *ret) {
                 .memory_pgmajfault = CGROUP_UNKNOWN,
         };
 
-        if (fd < 0)
-                return fd;
         read_keys(fd, "cpu.stat", cpu, ELEMENTSOF(cpu), &s);
         read_keys(fd, "memory.stat", memory, ELEMENTSOF(memory), &s);
         s.memory_current = read_number(fd, "memory.current");
@@ -132,4 +129,10 @@ int cgroup_read_stats(const char *path, CgroupStats *ret) {
         read_pressure(fd, "io.pressure", &s.io_pressure);
         *ret = s;
         return 0;
+}
+
+int cgroup_read_stats(const char *path, CgroupStats *ret) {
+        _cleanup_close_ int fd = cgroup_open(path);
+
+        return fd < 0 ? fd : cgroup_read_stats_at(fd, ret);
 }

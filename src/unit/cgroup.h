@@ -58,3 +58,6 @@ typedef struct CgroupStats {
 
 /* 0; -ENOENT when the group is gone. */
 int cgroup_read_stats(const char *path, CgroupStats *ret);
+
+/* The same of an open directory. What is not there is CGROUP_UNKNOWN. 0. */
+int cgroup_read_stats_at(int fd, CgroupStats *ret);
