@@ -33,7 +33,8 @@ static bool component_is_valid(const char *s, size_t n) {
                         continue;
                 if (run == 0)
                         return false;
-                if (s[i] != '-' && run > 1 && !(run == 2 && s[i] == '_' && s[i + 1] == '_'))
+                if (s[i] == '-' ? strspn(s + i, "-") < run :
+                                  run > 1 && !(run == 2 && s[i] == '_' && s[i + 1] == '_'))
                         return false;
                 i += run - 1;
         }

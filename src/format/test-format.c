@@ -111,6 +111,8 @@ static const struct {
         { "r.io/A/b", NULL },
         { "a_-b", NULL },
         { "a___b", NULL },
+        { "a-..b", NULL }, /* one kind of separator at a time */
+        { "a-_b", NULL },
         { "a..b", NULL },
         { "-a", NULL },
         { "a-", NULL },
