@@ -19,7 +19,8 @@
 #include <string.h>
 #include <sys/types.h>
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
+/* A variable that only owns is used by that, which clang does not see. */
+#define _cleanup_(f) __attribute__((cleanup(f), unused))
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
 #define _sentinel_ __attribute__((sentinel))
 #define _unused_ __attribute__((unused))

@@ -53,7 +53,7 @@ IodCall *iod_call_cancel(IodCall *call) {
 }
 
 static void call_finish(IodCall *call, int r, const int *fds, const Error *error) {
-        _cleanup_(call_freep) _unused_ IodCall *owned = call;
+        _cleanup_(call_freep) IodCall *owned = call;
 
         if (call->on_done)
                 call->on_done(r, fds, error, call->userdata);

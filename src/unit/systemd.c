@@ -119,7 +119,7 @@ static int check_connected(const Systemd *s, Error *error) {
 
 /* The last touch of the call: whatever it waited for has been decided. */
 static void call_finish(SystemdCall *c, int r, const Error *error) {
-        _cleanup_(call_freep) _unused_ SystemdCall *owned = c;
+        _cleanup_(call_freep) SystemdCall *owned = c;
 
         if (c->on_done)
                 c->on_done(r, error, c->userdata);
