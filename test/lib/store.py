@@ -168,7 +168,7 @@ class Store:
         without(self.names("overlay/l"), links, "short links")
         # Trees are deleted in the background.
         places = ("overlay/tempdirs", "overlay-layers/tmp", "crio")
-        wait_for(10, "temporary places to go", lambda: not any(self.names(place) for place in places))
+        wait_for(30, "temporary places to go", lambda: not any(self.names(place) for place in places))
         used = {layer for record in self.images + self.containers for layer in self.chain(record.get("layer"))}
         without(set(ids), used, "layers that nothing uses,")
 
