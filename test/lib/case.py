@@ -394,10 +394,15 @@ def run_tests(names, node, prefix):
     return good
 
 
+def end_well():
+    """A runner that has waited enough sends SIGTERM: then the nodes go down."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def main(names, *options, prepare=None):
     """prepare(node) runs before the tests."""
     prefix = f"{os.path.basename(sys.argv[0])} {SUITE}: "
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # of a runner that has waited enough: the node goes down
+    end_well()
     with contextlib.ExitStack() as stack:
         node = stack.enter_context(Node(*options))
         if prepare:
