@@ -365,6 +365,8 @@ int json_parse(const char *what, const char *text, size_t size, json_t **ret, Er
         json_t *json;
 
         json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
+        if (!json && !e.text[0]) /* a syntax error has a text */
+                return -ENOMEM;
         if (!json)
                 return error_set(
                                 error,

@@ -343,6 +343,26 @@ static void test_stream_fails(void) {
         reader_done(&r);
 }
 
+static void test_allocations(void) {
+        static Buffer archive; /* made by the first run, in which nothing fails */
+        Reader r;
+        int e;
+
+        if (archive.size == 0) {
+                archive = BUFFER_INIT(TEST_TAR_MAX);
+                test_tar_pax(&archive, "SCHILY.xattr.user.x", "v", 1);
+                test_tar_add(&archive, &(TestEntry){ .path = "f", .content = "x" });
+                test_tar_pax(&archive, "path", "longer", 6);
+                test_tar_add(&archive, &(TestEntry){ .path = "s", .link = "t", .type = '2' });
+                test_tar_pax(&archive, "mtime", "1.5", 3);
+                test_tar_add(&archive, &(TestEntry){ .path = "g" });
+                test_tar_end(&archive);
+        }
+        e = list(&archive, 0, &r, NULL);
+        reader_done(&r);
+        ASSERT_OK(e);
+}
+
 TEST_MAIN(TEST(test_types),
           TEST(test_sizes),
           TEST(test_pax),
@@ -353,4 +373,5 @@ TEST_MAIN(TEST(test_types),
           TEST(test_refused),
           TEST(test_checksum),
           TEST(test_limits),
-          TEST(test_stream_fails));
+          TEST(test_stream_fails),
+          TEST_ALLOC(test_allocations));

@@ -467,6 +467,25 @@ static void test_decompress_foreign(void) {
         ASSERT_EQ(decompress(xz, sizeof(xz), SIZE_MAX, 0, &out, &found), -EOPNOTSUPP);
 }
 
+static void test_allocations(void) {
+        static const char image[] = "{\"schemaVersion\":2,\"config\":{\"digest\":\"" D0 "\",\"size\":1},"
+                                    "\"layers\":[{\"digest\":\"" D1 "\",\"size\":2}]}";
+        static const char index[] = "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"" D1 "\",\"size\":2,"
+                                    "\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}]}";
+        static const char config[] = "{\"created\":\"now\",\"rootfs\":{\"diff_ids\":[\"" D1 "\"]}}";
+        _cleanup_(challenge_done) Challenge c = {};
+        _cleanup_(manifest_done) Manifest m = {};
+        _cleanup_free_ char *created = NULL;
+        Descriptor chosen;
+        Digest id;
+
+        ASSERT_OK(challenge_parse("Bearer realm=\"https://a\",service=s", &c));
+        ASSERT_OK(manifest_parse(image, strlen(image), &m, NULL));
+        ASSERT_OK(index_choose(index, strlen(index), "amd64", NULL, &chosen, NULL));
+        ASSERT_OK(config_parse_diff_ids(config, strlen(config), 1, &id, &created, NULL));
+        ASSERT_EQ(m.n_layers, 1);
+}
+
 TEST_MAIN(TEST(test_challenge),
           TEST(test_challenge_limits),
           TEST(test_manifest),
@@ -475,4 +494,5 @@ TEST_MAIN(TEST(test_challenge),
           TEST(test_config),
           TEST(test_decompress),
           TEST(test_decompress_damaged),
-          TEST(test_decompress_foreign));
+          TEST(test_decompress_foreign),
+          TEST_ALLOC(test_allocations));
