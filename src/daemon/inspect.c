@@ -75,100 +75,51 @@ static json_t *strings_new(char *const *l) {
         return a;
 }
 
-/* What the answers for a container and for a pod have in common. */
-typedef struct Inspected {
-        const char *name, *image, *image_ref, *log_path;
-        pid_t pid;
-        int64_t created_at_nsec;
-        json_t *labels; /* taken over */
-        char *const *annotations;
-        const Pod *pod;
-} Inspected;
-
-static void reply_inspected(Http1Reply *reply, const Inspected *x) {
-        reply_json(reply,
-                   json_pack("{s:s, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:b}",
-                             "name",
-                             x->name,
-                             "pid",
-                             (int) x->pid,
-                             "image",
-                             strempty(x->image),
-                             "image_ref",
-                             strempty(x->image_ref),
-                             "created_time",
-                             (json_int_t) x->created_at_nsec,
-                             "labels",
-                             x->labels,
-                             "annotations",
-                             pairs_new(x->annotations),
-                             "crio_annotations",
-                             json_object(),
-                             "log_path",
-                             strempty(x->log_path),
-                             "root",
-                             "",
-                             "sandbox",
-                             x->pod->id,
-                             "ip_addresses",
-                             strings_new(x->pod->addresses),
-                             "host_network",
-                             (int) (x->pod->config.network_mode == NAMESPACE_NODE)));
-}
-
-/* Also one that is being created: cadvisor asks when its control group appears, and not again for a minute.
+/*
+ * Also one that is being created: cadvisor asks when its control group appears, and not again for a minute.
+ * It counts the disk below "root", where it replaces the last part by "diff", and nothing else without it.
  */
-static void inspect_container(const Container *c, Http1Reply *reply) {
-        _cleanup_free_ char *log_path = container_get_log_path(c);
-
-        reply_inspected(reply,
-                        &(Inspected){ .name = c->config.name,
-                                      .image = c->config.user_specified_image,
-                                      .image_ref = c->image_ref,
-                                      .log_path = log_path,
-                                      .pid = c->state == CONTAINER_RUNNING ? c->pid : 0,
-                                      .created_at_nsec = c->created_at_nsec,
-                                      .labels = pairs_new(c->config.labels),
-                                      .annotations = c->config.annotations,
-                                      .pod = c->pod });
-}
-
-/* As the container of nothing but the pod that other runtimes have; any process shows the pod's network. */
-static void inspect_pod(const Pod *p, Http1Reply *reply) {
-        json_t *labels = pairs_new(p->config.labels);
-        pid_t pid = p->pause_pid;
-        const Container *c;
-
-        HASHMAP_FOREACH(c, p->manager->containers)
-                if (pid == 0 && c->pod == p && c->state == CONTAINER_RUNNING)
-                        pid = c->pid;
-        (void) json_object_set_new(
-                        labels,
-                        "io.kubernetes.container.name",
-                        json_string("POD")); /* as above */
-        reply_inspected(reply,
-                        &(Inspected){ .name = p->config.name,
-                                      .pid = pid,
-                                      .created_at_nsec = p->created_at_nsec,
-                                      .labels = labels,
-                                      .annotations = p->config.annotations,
-                                      .pod = p });
-}
-
-static void inspect_id(const Manager *m, const char *id, Http1Reply *reply) {
+static void inspect_container(const Manager *m, const char *id, Http1Reply *reply) {
         const Container *c = hashmap_get(m->containers, id);
-        const Pod *p = hashmap_get(m->pods, id);
+        _cleanup_free_ char *log_path = NULL, *root = NULL;
         char *text = NULL;
 
-        if (c)
-                inspect_container(c, reply);
-        else if (p)
-                inspect_pod(p, reply);
-        else {
+        if (!c) {
                 if (asprintf(&text, "can't find the container with id %.80s\n", id) < 0)
                         text = NULL;
                 reply_text(reply, NOT_FOUND, text);
+                return;
         }
+        log_path = container_get_log_path(c);
+        root = str_join(m->config->root, "/overlay/", c->id, "/merged", NULL);
+        reply_json(reply,
+                   json_pack("{s:s, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:b}",
+                             "name",
+                             c->config.name,
+                             "pid",
+                             c->state == CONTAINER_RUNNING ? c->pid : 0,
+                             "image",
+                             strempty(c->config.user_specified_image),
+                             "image_ref",
+                             strempty(c->image_ref),
+                             "created_time",
+                             (json_int_t) c->created_at_nsec,
+                             "labels",
+                             pairs_new(c->config.labels),
+                             "annotations",
+                             pairs_new(c->config.annotations),
+                             "crio_annotations",
+                             json_object(),
+                             "log_path",
+                             strempty(log_path),
+                             "root",
+                             strempty(root),
+                             "sandbox",
+                             c->pod->id,
+                             "ip_addresses",
+                             strings_new(c->pod->addresses),
+                             "host_network",
+                             (int) (c->pod->config.network_mode == NAMESPACE_NODE)));
 }
 
 void inspect_handle(const char *path, Http1Reply *reply, void *userdata) {
@@ -176,7 +127,7 @@ void inspect_handle(const char *path, Http1Reply *reply, void *userdata) {
         const char *id = startswith(path, "/containers/");
 
         if (id)
-                inspect_id(m, id, reply);
+                inspect_container(m, id, reply);
         else if (streq(path, "/info"))
                 inspect_info(m, reply);
         else if (streq(path, "/config")) {
