@@ -336,6 +336,10 @@ static int commit_locked(Store *s, const StoreStage *stage, const StoreNewImage 
                 r = add_layers(s, stage, image, &added, &top, error);
         if (r >= 0)
                 r = store_fault("layer-directories");
+        /* What makes them layers ("link", "lower") is as lasting as the record: the bulk was synced before.
+         */
+        if (r >= 0 && added && syncfs(s->root_fd) < 0)
+                r = error_set(error, -errno, STATUS_INTERNAL, "sync the store: %m");
         if (r >= 0 && added)
                 r = store_file_save(&s->layers_file, false, error);
         if (r < 0) {

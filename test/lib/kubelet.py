@@ -39,7 +39,7 @@ def start(node, **settings):
         "authorization": {"mode": "AlwaysAllow"},
         "failSwapOn": False,
         "fileCheckFrequency": "1s",
-        "syncFrequency": "1s",
+        "syncFrequency": "5s",
         # The disk of a test node says nothing about the node.
         "evictionHard": {"memory.available": "1Mi"},
         "imageGCHighThresholdPercent": 100,
