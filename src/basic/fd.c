@@ -297,13 +297,8 @@ static int rm_entry(int dir_fd, const char *name, bool is_dir, unsigned depth) {
         return unlinkat(dir_fd, name, AT_REMOVEDIR) >= 0 || errno == ENOENT ? 0 : -errno;
 }
 
-static void closedirp(DIR **d) {
-        if (*d)
-                closedir(*d);
-}
-
 static int rm_children(int parent_fd, const char *name, unsigned depth) {
-        _cleanup_(closedirp) DIR *d = NULL;
+        _cleanup_closedir_ DIR *d = NULL;
         struct dirent *de;
         int fd, r, first = 0;
 

@@ -7,6 +7,7 @@
  * O_CLOEXEC.
  */
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include "basic/macros.h"
@@ -18,6 +19,13 @@ static inline void close_fdp(int *fd) {
         close_fd(*fd);
 }
 #define _cleanup_close_ _cleanup_(close_fdp)
+
+/* For _cleanup_closedir_. */
+static inline void closedirp(DIR **d) {
+        if (*d)
+                (void) closedir(*d); /* was only read */
+}
+#define _cleanup_closedir_ _cleanup_(closedirp)
 
 /* open() that returns the descriptor or a negative errno, EINTR retried, O_CLOEXEC added. */
 int open_at(int dir_fd, const char *path, int flags, mode_t mode);

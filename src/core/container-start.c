@@ -35,11 +35,6 @@ ContainerStart *container_start_free(ContainerStart *x) {
         return NULL;
 }
 
-static void closedirp(DIR **d) {
-        if (*d)
-                (void) closedir(*d);
-}
-
 static void start_on_runtime(int r, const Error *error, void *userdata) {
         ContainerStart *x = userdata;
 
@@ -111,7 +106,7 @@ static void start_on_done(Operation *op, int r) {
  */
 static int process_waits_for_start(pid_t pid) {
         char path[sizeof("/proc//fd") + DECIMAL_MAX];
-        _cleanup_(closedirp) DIR *dir = NULL;
+        _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *entry;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/fd", pid); /* fits by construction */

@@ -71,15 +71,10 @@ static Exec *exec_free(Exec *e) {
         return NULL;
 }
 
-static void closedirp(DIR **d) {
-        if (*d)
-                (void) closedir(*d);
-}
-
 void exec_clean_all(Container *c) {
         const char *parent = c->process_cgroup;
         _cleanup_free_ char *path = parent ? str_join(CGROUP_ROOT, parent, NULL) : NULL;
-        _cleanup_(closedirp) DIR *dir = path ? opendir(path) : NULL;
+        _cleanup_closedir_ DIR *dir = path ? opendir(path) : NULL;
         struct dirent *entry;
 
         while (dir && (entry = readdir(dir))) {

@@ -89,14 +89,9 @@ static void restore_undo_pins(Operation *op) {
         x->pin = child_free(x->pin);
 }
 
-static void closedirp(DIR **d) {
-        if (*d)
-                (void) closedir(*d);
-}
-
 /* Calls @load for every id below a directory; one that can not be read is logged and left alone. */
 static int load_all(Manager *m, const char *path, int (*load)(Manager *m, const char *id, Error *error)) {
-        _cleanup_(closedirp) DIR *dir = opendir(path);
+        _cleanup_closedir_ DIR *dir = opendir(path);
         struct dirent *entry;
 
         if (!dir)

@@ -47,13 +47,13 @@ static inline void test_tar_add(Buffer *b, const TestEntry *e) {
         char block[TAR_BLOCK] = {}, type = e->type ?: '0';
 
         strncpy(block, e->path, 100);
-        (void) snprintf(block + 100, 8, "%07o", e->mode ?: type == '5' ? 0755 : 0644); /* all fit */
-        (void) snprintf(block + 108, 8, "%07o", e->uid);
-        (void) snprintf(block + 116, 8, "%07o", e->gid);
-        (void) snprintf(block + 124, 12, "%011llo", (unsigned long long) size);
+        (void) snprintf(block + 100, 8, "%07o", (e->mode ?: type == '5' ? 0755 : 0644) & 07777777U);
+        (void) snprintf(block + 108, 8, "%07o", e->uid & 07777777U);
+        (void) snprintf(block + 116, 8, "%07o", e->gid & 07777777U);
+        (void) snprintf(block + 124, 12, "%011llo", (unsigned long long) size & 077777777777ULL);
         if (e->size_text)
                 strncpy(block + 124, e->size_text, 12);
-        (void) snprintf(block + 136, 12, "%011llo", (unsigned long long) e->mtime);
+        (void) snprintf(block + 136, 12, "%011llo", (unsigned long long) e->mtime & 077777777777ULL);
         block[156] = type;
         strncpy(block + 157, strempty(e->link), 100);
         memcpy(block + 257,

@@ -83,11 +83,6 @@ static int devices_add_entry(
         return 0;
 }
 
-static void closedirp(DIR **d) {
-        if (*d)
-                (void) closedir(*d);
-}
-
 static int devices_add_tree(
                 OciDevices *d,
                 int dir_fd,
@@ -95,7 +90,7 @@ static int devices_add_tree(
                 const char *path,
                 const char *access,
                 unsigned depth) {
-        _cleanup_(closedirp) DIR *dir = NULL;
+        _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *entry;
         int fd, r;
 
