@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <systemd/sd-bus.h>
@@ -67,6 +68,55 @@ static void test_absent_group(void) {
         ASSERT_EQ(cgroup_read_stats("/test-unit-no-such-group", &stats), -ENOENT);
         ASSERT_EQ(cgroup_read_key("/test-unit-no-such-group", "memory.events", "oom_kill", &value), -ENOENT);
         ASSERT_EQ(cgroup_kill("/test-unit-no-such-group"), 0);
+}
+
+static const struct {
+        const char *file, *text;
+} group_files[] = {
+        { "cpu.stat", "usage_usec 123456\nuser_usec 100000\nsystem_usec 23456\n" },
+        { "memory.stat", "anon 4096\nfile 8192\ninactive_file 512\npgfault 7\npgmajfault 0\n" },
+        { "memory.current", "1048576\n" },
+        { "memory.max", "max\n" },
+        { "memory.swap.current", "-1\n" },
+        { "pids.current", "12\n" },
+        { "cpu.pressure",
+          "some avg10=1.50 avg60=0.07 avg300=100.00 total=1234\nfull avg10=0.00 avg60=0.00 avg300=2.00 total=5\n" },
+        { "memory.pressure", "nonsense\n" },
+};
+
+/* What the kernel writes, what it does not write, and what makes no sense. */
+static void test_stats(void) {
+        char dir[] = "/tmp/test-unit-XXXXXX";
+        _cleanup_close_ int fd = -EBADF;
+        CgroupStats s;
+
+        ASSERT_TRUE(mkdtemp(dir));
+        fd = open_at(AT_FDCWD, dir, O_PATH | O_DIRECTORY, 0);
+        ASSERT_TRUE(fd >= 0);
+        ASSERT_EQ(cgroup_read_stats_at(fd, &s), 0);
+        ASSERT_TRUE(s.cpu_usage_usec == CGROUP_UNKNOWN && s.memory_current == CGROUP_UNKNOWN &&
+                    !s.cpu_pressure.known);
+
+        FOREACH_ELEMENT(f, group_files)
+                ASSERT_EQ(write_file_atomic_at(fd, f->file, f->text, strlen(f->text), 0600, 0), 0);
+        ASSERT_EQ(cgroup_read_stats_at(fd, &s), 0);
+        (void) rm_rf_at(AT_FDCWD, dir);
+        ASSERT_EQ(s.cpu_usage_usec, 123456);
+        ASSERT_EQ(s.memory_anon, 4096);
+        ASSERT_EQ(s.memory_inactive_file, 512);
+        ASSERT_EQ(s.memory_pgfault, 7);
+        ASSERT_EQ(s.memory_pgmajfault, 0);
+        ASSERT_EQ(s.memory_current, 1048576);
+        ASSERT_TRUE(s.memory_max == CGROUP_NO_LIMIT && s.swap_current == CGROUP_UNKNOWN &&
+                    s.swap_max == CGROUP_UNKNOWN);
+        ASSERT_EQ(s.pids_current, 12);
+        ASSERT_TRUE(s.cpu_pressure.known && s.memory_pressure.known && !s.io_pressure.known);
+        ASSERT_TRUE(s.cpu_pressure.some_avg[0] == 1.5 && s.cpu_pressure.some_avg[1] == 0.07 &&
+                    s.cpu_pressure.some_avg[2] == 100);
+        ASSERT_EQ(s.cpu_pressure.some_total_usec, 1234);
+        ASSERT_TRUE(s.cpu_pressure.full_avg[2] == 2);
+        ASSERT_EQ(s.cpu_pressure.full_total_usec, 5);
+        ASSERT_EQ(s.memory_pressure.some_total_usec, 0);
 }
 
 static void test_of_process(void) {
@@ -191,6 +241,7 @@ static void test_spec_unknown_type(void) {
 TEST_MAIN(TEST_ALLOC(test_slices),
           TEST_ALLOC(test_unit_path),
           TEST(test_absent_group),
+          TEST(test_stats),
           TEST(test_of_process),
           TEST(test_spec),
           TEST(test_spec_unknown_type));
