@@ -14,6 +14,7 @@
 #include "basic/str.h"
 #include "core/container.h"
 #include "core/images.h"
+#include "core/orphan.h"
 #include "core/pod.h"
 #include "core/restore.h"
 #include "core/sweeper.h"
@@ -175,6 +176,7 @@ Manager *manager_free(Manager *m) {
 
         m->stopping = true;
         restore_free(m->restore);
+        orphan_free_all(m);
         while ((c = hashmap_first(m->containers)))
                 (void) container_free(c);
         while ((p = hashmap_first(m->pods)))

@@ -19,6 +19,7 @@ typedef struct Images Images;
 typedef struct IodClient IodClient;
 typedef struct Manager Manager;
 typedef struct Network Network;
+typedef struct Orphan Orphan;
 typedef struct Pod Pod;
 typedef struct Restore Restore;
 typedef struct Store Store;
@@ -45,6 +46,7 @@ struct Manager {
         Hashmap *containers; /* k: id, v: Container, owned */
         Hashmap *names;      /* k: reservation, v: the Pod or Container that holds it */
         Restore *restore;    /* while it starts */
+        Orphan *orphans;     /* list, owned */
         Sweeper *sweeper;
         uint64_t n_execs;      /* for names */
         uint64_t capabilities; /* that this node can give */

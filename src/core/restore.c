@@ -17,6 +17,7 @@
 #include "core/exec.h"
 #include "core/gather.h"
 #include "core/images.h"
+#include "core/orphan.h"
 #include "core/pod.h"
 #include "event/child.h"
 #include "image/store.h"
@@ -342,6 +343,21 @@ static void restore_undo_gather(Operation *op) {
         gather_done(&x->gather);
 }
 
+/* What nobody can ask for any more; goes on while we serve. */
+static int restore_step_orphans(Operation *op) {
+        Restore *x = container_of(op, Restore, operation);
+        char *unit;
+
+        HASHMAP_FOREACH(unit, x->units) {
+                if (!orphan_is(x->manager, unit))
+                        continue;
+                log_warning("%s: files of its container are gone, removing it", unit);
+                if (orphan_remove(x->manager, unit) < 0)
+                        return -ENOMEM;
+        }
+        return STEP_DONE;
+}
+
 static int restore_step_store(Operation *op) {
         Restore *x = container_of(op, Restore, operation);
 
@@ -358,6 +374,7 @@ static const OperationStep restore_steps[] = {
         { "settle", restore_step_settle, NULL },
         { "undo-containers", restore_step_undo_containers, restore_undo_gather },
         { "undo-pods", restore_step_undo_pods, restore_undo_gather },
+        { "orphans", restore_step_orphans, NULL },
         { "store", restore_step_store, NULL },
         {},
 };
