@@ -31,6 +31,14 @@ static inline void test_tar_pad(Buffer *b) {
         ASSERT_EQ(buffer_add(b, zeros, (TAR_BLOCK - b->size % TAR_BLOCK) % TAR_BLOCK), 0);
 }
 
+/* A field of octal digits and a NUL. */
+static inline void test_tar_octal(char *field, size_t size, unsigned long long n) {
+        char text[32];
+
+        ASSERT_EQ(snprintf(text, sizeof(text), "%0*llo", (int) size - 1, n), size - 1);
+        memcpy(field, text, size);
+}
+
 /* Makes the checksum of a block right again. */
 static inline void test_tar_sum(char *block) {
         unsigned sum = 0;
@@ -47,21 +55,21 @@ static inline void test_tar_add(Buffer *b, const TestEntry *e) {
         char block[TAR_BLOCK] = {}, type = e->type ?: '0';
 
         strncpy(block, e->path, 100);
-        (void) snprintf(block + 100, 8, "%07o", (e->mode ?: type == '5' ? 0755 : 0644) & 07777777U);
-        (void) snprintf(block + 108, 8, "%07o", e->uid & 07777777U);
-        (void) snprintf(block + 116, 8, "%07o", e->gid & 07777777U);
-        (void) snprintf(block + 124, 12, "%011llo", (unsigned long long) size & 077777777777ULL);
+        test_tar_octal(block + 100, 8, e->mode ?: type == '5' ? 0755 : 0644);
+        test_tar_octal(block + 108, 8, e->uid);
+        test_tar_octal(block + 116, 8, e->gid);
+        test_tar_octal(block + 124, 12, size);
         if (e->size_text)
                 strncpy(block + 124, e->size_text, 12);
-        (void) snprintf(block + 136, 12, "%011llo", (unsigned long long) e->mtime & 077777777777ULL);
+        test_tar_octal(block + 136, 12, (unsigned long long) e->mtime);
         block[156] = type;
         strncpy(block + 157, strempty(e->link), 100);
         memcpy(block + 257,
                "ustar\0"
                "00",
                8);
-        (void) snprintf(block + 329, 8, "%07o", e->major);
-        (void) snprintf(block + 337, 8, "%07o", e->minor);
+        test_tar_octal(block + 329, 8, e->major);
+        test_tar_octal(block + 337, 8, e->minor);
         test_tar_sum(block);
         ASSERT_EQ(buffer_add(b, block, sizeof(block)), 0);
         if (size > 0)
