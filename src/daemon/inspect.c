@@ -75,6 +75,62 @@ static json_t *strings_new(char *const *l) {
         return a;
 }
 
+static int pid_of_pod(const Manager *m, const Pod *p) {
+        const Container *c;
+
+        if (p->pause_pid > 0)
+                return p->pause_pid;
+        HASHMAP_FOREACH(c, m->containers)
+                if (c->pod == p && c->state == CONTAINER_RUNNING)
+                        return c->pid;
+        return 0;
+}
+
+/* In the place of CRI-O's infra container: cadvisor asks for every control group that has an id in its name,
+ * and needs a process for the numbers of the pod's network. */
+static void inspect_pod(const Manager *m, const Pod *p, Http1Reply *reply) {
+        json_t *labels = pairs_new(p->config.labels);
+        json_t *name =
+                        json_sprintf("k8s_POD_%s_%s_%s_%lld",
+                                     p->config.name,
+                                     strempty(p->config.namespace),
+                                     strempty(p->config.uid),
+                                     (long long) p->config.attempt);
+
+        (void) json_object_set_new(
+                        labels,
+                        "io.kubernetes.container.name",
+                        json_string("POD")); /* as above */
+        reply_json(reply,
+                   json_pack("{s:o, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:b}",
+                             "name",
+                             name,
+                             "pid",
+                             pid_of_pod(m, p),
+                             "image",
+                             "",
+                             "image_ref",
+                             "",
+                             "created_time",
+                             (json_int_t) p->created_at_nsec,
+                             "labels",
+                             labels,
+                             "annotations",
+                             pairs_new(p->config.annotations),
+                             "crio_annotations",
+                             json_object(),
+                             "log_path",
+                             "",
+                             "root",
+                             "",
+                             "sandbox",
+                             p->id,
+                             "ip_addresses",
+                             strings_new(p->addresses),
+                             "host_network",
+                             (int) (p->config.network_mode == NAMESPACE_NODE)));
+}
+
 /*
  * Also one that is being created: cadvisor asks when its control group appears, and not again for a minute.
  * It counts the disk below "root", where it replaces the last part by "diff", and nothing else without it.
@@ -84,6 +140,10 @@ static void inspect_container(const Manager *m, const char *id, Http1Reply *repl
         _cleanup_free_ char *log_path = NULL, *root = NULL;
         char *text = NULL;
 
+        if (!c && hashmap_get(m->pods, id)) {
+                inspect_pod(m, hashmap_get(m->pods, id), reply);
+                return;
+        }
         if (!c) {
                 if (asprintf(&text, "can't find the container with id %.80s\n", id) < 0)
                         text = NULL;
