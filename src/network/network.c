@@ -18,10 +18,12 @@
 #include "event/child.h"
 #include "format/json-field.h"
 #include "network/network-list.h"
+#include "network/network-result.h"
 
 #define CACHE_DIR "/var/lib/cni/results"
 #define INTERFACE "eth0"
 #define STDERR_MAX (16 * KIB)
+#define CHECKS_AGAIN_MAX 3
 
 struct Network {
         sd_event *event;
@@ -47,6 +49,7 @@ struct NetworkCall {
         int r; /* first failure; DEL goes on after one */
         Error error;
         bool undoing; /* DEL after an ADD that failed */
+        unsigned n_checks_again;
 };
 
 static int call_next(NetworkCall *c);
@@ -207,28 +210,6 @@ static int cache_find(const char *id, json_t **ret) {
         return path ? network_list_read_json(path, ret, NULL) : -ENOENT;
 }
 
-/* The addresses of a result, "10.85.0.2/16" without its prefix length. */
-static int result_addresses(json_t *result, char ***ret) {
-        _cleanup_strv_ char **l = new0(char *, 1);
-        json_t *ip;
-        size_t i;
-        int r;
-
-        if (!l)
-                return -ENOMEM;
-        json_array_foreach(json_object_get(result, "ips"), i, ip) {
-                const char *address = json_string_value(json_object_get(ip, "address"));
-
-                if (!address || i == NETWORK_ADDRESSES_MAX)
-                        break;
-                r = strv_consume(&l, strndup(address, strcspn(address, "/")));
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(l);
-        return 0;
-}
-
 /* ADD and CHECK go forwards and end with the first failure, DEL goes backwards and does what it can. */
 static bool call_is_setup(const NetworkCall *c) {
         return !streq(c->command, "DEL");
@@ -238,7 +219,7 @@ static void call_finish(NetworkCall *c) {
         _cleanup_strv_ char **addresses = NULL;
 
         if (c->r >= 0 && call_is_setup(c))
-                c->r = result_addresses(c->result, &addresses);
+                c->r = network_result_addresses(c->result, &addresses);
         if ((c->r >= 0 || c->undoing) && streq(c->command, "DEL") && c->list)
                 cache_remove(call_network_name(c), c->id);
         c->on_done(c->r, addresses, &c->error, c->userdata);
@@ -308,6 +289,17 @@ static void call_undo(NetworkCall *c) {
         c->current = c->left - 1;
 }
 
+/* A CHECK that failed: whether another one with the hardware addresses of now was begun. bridge of Debian 12
+ * calls a link wrong whose address udev changed after the ADD. */
+static bool call_check_again(NetworkCall *c) {
+        if (!streq(c->command, "CHECK") || c->n_checks_again == CHECKS_AGAIN_MAX)
+                return false;
+        if (network_result_follow_links(c->result) <= 0)
+                return false;
+        c->n_checks_again++;
+        return call_begin_check(c) > 0;
+}
+
 static void call_on_child(Child *child, const ChildResult *result, void *userdata) {
         _cleanup_error_ Error error = ERROR_INIT;
         NetworkCall *c = userdata;
@@ -320,6 +312,11 @@ static void call_on_child(Child *child, const ChildResult *result, void *userdat
         }
         c->child = child_free(c->child);
 
+        if (r < 0 && call_check_again(c)) {
+                if (call_next(c) < 0)
+                        call_finish(c);
+                return;
+        }
         if (r < 0 && c->r == 0) {
                 c->r = r;
                 error_move(&c->error, &error);
