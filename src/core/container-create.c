@@ -240,29 +240,20 @@ static int unit_format_command(const Container *c, char ***ret, Error *error) {
         return r;
 }
 
-static void fields_drop(char **fields, const char *prefix) {
-        size_t n = 0;
-
-        for (size_t i = 0; fields[i]; i++)
-                if (startswith(fields[i], prefix))
-                        free(fields[i]);
-                else
-                        fields[n++] = fields[i];
-        fields[n] = NULL;
-}
-
 static int make_step_unit(Operation *op) {
-        /* At shutdown, what containers say at their end still gets into their logs. */
-        static const char *const after[] = { "crio-iod.service", NULL };
         ContainerCreate *x = container_of(op, ContainerCreate, make);
         Container *c = x->container;
         _cleanup_strv_ char **argv = NULL, **fields = NULL;
         _cleanup_free_ char *unit = container_get_service(c), *description = NULL,
-                            *pid_file = container_get_directory(c, "pidfile");
+                            *pid_file = container_get_directory(c, "pidfile"),
+                            *pause = pod_get_pause_unit(c->pod);
+        /* At shutdown containers end as they are told to, before the first process of their namespace, and
+         * what they say then gets into their logs. */
+        const char *const after[] = { "crio-iod.service", pod_has_pause(c->pod) ? pause : NULL, NULL };
         UnitSpec spec = UNIT_SPEC_INIT;
         int r;
 
-        if (!unit || !pid_file ||
+        if (!unit || !pid_file || !pause ||
             asprintf(&description,
                      "%s in %s/%s",
                      c->config.name,
@@ -276,8 +267,6 @@ static int make_step_unit(Operation *op) {
                 r = container_watch(c, &op->error);
         if (r < 0)
                 return r;
-        /* PID 1 takes these for its own messages about the unit, too, which are not the container's. */
-        fields_drop(fields, "SYSLOG_IDENTIFIER=");
         spec.description = description;
         spec.type = "forking";
         spec.pid_file = pid_file;
