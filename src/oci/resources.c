@@ -220,15 +220,15 @@ size_t oci_resources_list_properties(
         return n;
 }
 
+/* What the client was allowed to say itself stays. */
 static int annotate(json_t *annotations, const char *property, uint64_t value) {
-        json_t *text = json_sprintf("uint64 %" PRIu64, value);
         _cleanup_free_ char *key = str_join("org.systemd.property.", property, NULL);
 
-        if (!key) {
-                json_decref(text);
+        if (!key)
                 return -ENOMEM;
-        }
-        return json_set(annotations, key, text);
+        if (json_object_get(annotations, key))
+                return 0;
+        return json_set(annotations, key, json_sprintf("uint64 %" PRIu64, value));
 }
 
 int oci_resources_annotate(
