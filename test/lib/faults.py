@@ -15,7 +15,7 @@ from case import wait_for
 
 DIRECTORY = "/run/crio-faults"
 # crio itself has to stay in the mount namespace of the host.
-PROGRAMS = {"crio": "", "crio-iod": f"ReadWritePaths={DIRECTORY}"}
+PROGRAMS = {"crio": "RestartSec=0", "crio-iod": f"ReadWritePaths={DIRECTORY}"}
 
 
 class Faults:
