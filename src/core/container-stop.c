@@ -15,13 +15,16 @@
 
 /* Between SIGKILL and the record of the end. */
 #define KILL_TIMEOUT_USEC (1 * USEC_PER_MINUTE)
+/* How often it is killed, and PID 1 asked, meanwhile. */
+#define KILL_AGAIN_USEC (2 * USEC_PER_SEC)
 #define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
 
 struct ContainerStop {
         Container *container;
         Operation operation;
         sd_event_source *timer;
-        uint64_t deadline_usec; /* of patience */
+        uint64_t deadline_usec;      /* of patience */
+        uint64_t kill_deadline_usec; /* set once it is killed */
         bool killing;
 };
 
@@ -35,10 +38,27 @@ ContainerStop *container_stop_free(ContainerStop *x) {
         return NULL;
 }
 
+static int stop_arm(ContainerStop *x, uint64_t usec);
+
+/* A process that was forked at that moment, or word of the end that got lost. */
+static int stop_kill_again(ContainerStop *x) {
+        Container *c = x->container;
+
+        if (!c->exit) {
+                (void) container_kill(c, SIGKILL); /* again in a while */
+                container_look(c);
+        }
+        return stop_arm(x, usec_from_now(KILL_AGAIN_USEC));
+}
+
 static int stop_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         ContainerStop *x = userdata;
 
-        if (x->killing)
+        if (!x->killing)
+                operation_resume(&x->operation, 0);
+        else if (usec < x->kill_deadline_usec)
+                return stop_kill_again(x);
+        else
                 operation_resume(
                                 &x->operation,
                                 error_set(&x->operation.error,
@@ -46,8 +66,6 @@ static int stop_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
                                           STATUS_DEADLINE_EXCEEDED,
                                           "container %s does not end, even after SIGKILL",
                                           x->container->id));
-        else
-                operation_resume(&x->operation, 0);
         return 0;
 }
 
@@ -117,7 +135,8 @@ static int stop_step_kill(Operation *op) {
                 if (r == -ESRCH)
                         container_look(c); /* ended already: PID 1 knows how */
         }
-        r = stop_arm(x, usec_from_now(KILL_TIMEOUT_USEC));
+        x->kill_deadline_usec = usec_from_now(KILL_TIMEOUT_USEC);
+        r = stop_arm(x, usec_from_now(KILL_AGAIN_USEC));
         return r < 0 ? r : STEP_WAIT;
 }
 

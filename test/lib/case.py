@@ -341,6 +341,13 @@ class Node:
                 found[key].append(value.strip())
         return found
 
+    def crashes(self):
+        """What the journal says of programs of ours that broke; tests kill by other signals."""
+        said = self.run("journalctl --no-pager -q -b -o cat | grep -E "
+                        "'^crio[^ ]*: Main process exited, .*status=11/SEGV|^[^ ]*: .*Assertion .* failed|^crio.*AddressSanitizer'",
+                        check=False)
+        return said.splitlines()
+
     def check_clean(self, seconds=10):
         """Nothing of any pod or container is left."""
         def clean():
@@ -408,6 +415,10 @@ def main(names, *options, prepare=None):
         if prepare:
             prepare(node)
         good = run_tests(names, node, prefix)
+        crashes = node.crashes()
+        if crashes:
+            result(prefix + "no program of ours crashes", reason="; ".join(crashes)[:600])
+            good = False
         if not good:
             print(node.run("journalctl --no-pager -q SYSLOG_IDENTIFIER=crio + SYSLOG_IDENTIFIER=crio-iod + _PID=1 | tail -n 40", check=False))
     sys.exit(0 if good else 1)
