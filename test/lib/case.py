@@ -344,7 +344,7 @@ class Node:
     def crashes(self):
         """What the journal says of programs of ours that broke; tests kill by other signals."""
         said = self.run("journalctl --no-pager -q -b -o cat | grep -E "
-                        "'^crio[^ ]*: Main process exited, .*status=11/SEGV|^[^ ]*: .*Assertion .* failed|^crio.*AddressSanitizer'",
+                        "'^crio(-iod|-pull-[0-9a-f]+)?[.]service: Main process exited, .*status=11/SEGV|^[^ ]*: .*Assertion .* failed|^crio.*AddressSanitizer'",
                         check=False)
         return said.splitlines()
 
